@@ -1,0 +1,40 @@
+# The few forms every part of Kiln uses, so that a folder's CMakeLists.txt is only a list.
+
+# kiln_library(name SOURCES a.cc … DEPS …): a static library `kiln_<name>`.
+function(kiln_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  if(ARG_SOURCES)
+    add_library(kiln_${name} STATIC ${ARG_SOURCES})
+    target_link_libraries(kiln_${name} PUBLIC ${ARG_DEPS} PRIVATE kiln_flags)
+  else()
+    add_library(kiln_${name} INTERFACE)
+    target_link_libraries(kiln_${name} INTERFACE ${ARG_DEPS})
+  endif()
+endfunction()
+
+# kiln_binary(name SOURCES … DEPS …): an executable called exactly `name`, in <build>/bin.
+function(kiln_binary name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} kiln_flags)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+endfunction()
+
+# kiln_test(name SOURCES x_test.cc … DEPS … [TIMEOUT seconds] [LABELS …]): one GoogleTest program
+# `<name>_test`, run as one ctest test from the source folder.
+function(kiln_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
+  if(NOT BUILD_TESTING)
+    return()
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 60)
+  endif()
+  if(NOT ARG_LABELS)
+    set(ARG_LABELS unit)
+  endif()
+  add_executable(${name}_test ${ARG_SOURCES})
+  target_link_libraries(${name}_test PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main kiln_flags)
+  add_test(NAME ${name} COMMAND ${name}_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+endfunction()
