@@ -162,7 +162,7 @@ absl::Status TypedAs(ErrorCode code, const absl::Status& status) {
 }
 
 ErrorCode CodeOf(const absl::Status& status) {
-  if (const std::optional<absl::Cord> payload = status.GetPayload(kPayloadUrl)) {
+  if (const auto payload = status.GetPayload(kPayloadUrl); payload.has_value()) {
     if (const std::optional<ErrorCode> code = ParseErrorCode(std::string(*payload))) return *code;
   }
   if (absl::IsDeadlineExceeded(status)) return ErrorCode::kStepTimedOut;
