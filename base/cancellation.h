@@ -9,9 +9,10 @@
 
 namespace kiln::base {
 
-// One request to stop, seen by many waits. Made by whoever may cancel (a deployment's scheduler entry,
-// a drain), passed by pointer to the work, which asks `Check()` at its safe points. A cancellation may
-// have a parent: it is then cancelled when either is. Thread-safe; once cancelled it stays so.
+// One request to stop, seen by many waits. Made by whoever may cancel (a
+// deployment's scheduler entry, a drain), passed by pointer to the work, which
+// asks `Check()` at its safe points. A cancellation may have a parent: it is
+// then cancelled when either is. Thread-safe; once cancelled it stays so.
 class Cancellation {
  public:
   Cancellation() = default;

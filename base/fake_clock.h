@@ -9,9 +9,10 @@
 
 namespace kiln::base {
 
-// A clock that moves only when told, or when somebody sleeps on it: `Sleep` advances the time and
-// returns at once, `AwaitCondition` advances to its deadline when the condition does not hold.
-// Single-threaded use by design: a test that needs two threads to meet waits on real state.
+// A clock that moves only when told, or when somebody sleeps on it: `Sleep`
+// advances the time and returns at once, `AwaitCondition` advances to its
+// deadline when the condition does not hold. Single-threaded use by design: a
+// test that needs two threads to meet waits on real state.
 class FakeClock final : public Clock {
  public:
   // Starts at 2026-11-21 00:00:00 UTC with a monotonic time of 1000 s.

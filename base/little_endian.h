@@ -6,8 +6,9 @@
 
 namespace kiln::base {
 
-// Loads and stores of little-endian integers at any alignment; the caller has checked the length.
-// All ESP32 wire and flash formats are little-endian, and so is every host Kiln supports.
+// Loads and stores of little-endian integers at any alignment; the caller has
+// checked the length. All ESP32 wire and flash formats are little-endian, and
+// so is every host Kiln supports.
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
 
 template <typename T>
@@ -16,8 +17,12 @@ T LoadLe(const uint8_t* bytes) {
   std::memcpy(&value, bytes, sizeof(value));
   return value;
 }
-inline uint16_t LoadLe16(const uint8_t* bytes) { return LoadLe<uint16_t>(bytes); }
-inline uint32_t LoadLe32(const uint8_t* bytes) { return LoadLe<uint32_t>(bytes); }
+inline uint16_t LoadLe16(const uint8_t* bytes) {
+  return LoadLe<uint16_t>(bytes);
+}
+inline uint32_t LoadLe32(const uint8_t* bytes) {
+  return LoadLe<uint32_t>(bytes);
+}
 
 template <typename T>
 void StoreLe(uint8_t* bytes, T value) {

@@ -38,28 +38,29 @@ struct Tables {
 
 const Tables& AllTables() {
   static const Tables* const tables = [] {
-    auto* built = new Tables{
-        .names =
-            {
+    auto* built = new Tables{.names =
+                                 {
 #define KILN_ERROR(name, ...) UpperSnake(#name),
 #include "errors/catalogue.inc"
 #undef KILN_ERROR
-            },
-        .entries =
-            {
-#define KILN_ERROR(name, error_class, retryable, en, th, en_tips, th_tips)    \
-  {ErrorCode::k##name, "", ErrorClass::k##error_class, retryable,             \
-   MakeText(en, en_tips), MakeText(th, th_tips)},
+                                 },
+                             .entries = {
+#define KILN_ERROR(name, error_class, retryable, en, th, en_tips, th_tips) \
+  {ErrorCode::k##name,         "",                                         \
+   ErrorClass::k##error_class, retryable,                                  \
+   MakeText(en, en_tips),      MakeText(th, th_tips)},
 #include "errors/catalogue.inc"
 #undef KILN_ERROR
-            }};
-    for (size_t i = 0; i < built->entries.size(); ++i) built->entries[i].name = built->names[i];
+                             }};
+    for (size_t i = 0; i < built->entries.size(); ++i)
+      built->entries[i].name = built->names[i];
     return built;
   }();
   return *tables;
 }
 
-// How the classes map to the canonical codes of gRPC, where the single error says nothing finer.
+// How the classes map to the canonical codes of gRPC, where the single error
+// says nothing finer.
 absl::StatusCode CanonicalCode(ErrorCode code) {
   switch (code) {
     case ErrorCode::kDeploymentNotFound:
@@ -130,7 +131,8 @@ std::optional<ErrorCode> ParseErrorCode(absl::string_view name) {
   return std::nullopt;
 }
 
-// Names, icons and colours of requirements document 000, section "error handling".
+// Names, icons and colours of requirements document 000, section "error
+// handling".
 const ClassTraits& TraitsOf(ErrorClass error_class) {
   static constexpr ClassTraits kTraits[] = {
       {"NETWORK", "NETWORK_ERROR", "🌐", "red"},
@@ -154,22 +156,28 @@ absl::Status MakeError(ErrorCode code, absl::string_view detail) {
 absl::Status TypedAs(ErrorCode code, const absl::Status& status) {
   if (status.ok() || status.GetPayload(kPayloadUrl).has_value()) return status;
   absl::Status typed(CanonicalCode(code), status.message());
-  status.ForEachPayload([&typed](absl::string_view url, const absl::Cord& payload) {
-    typed.SetPayload(url, payload);
-  });
+  status.ForEachPayload(
+      [&typed](absl::string_view url, const absl::Cord& payload) {
+        typed.SetPayload(url, payload);
+      });
   typed.SetPayload(kPayloadUrl, absl::Cord(Lookup(code).name));
   return typed;
 }
 
 ErrorCode CodeOf(const absl::Status& status) {
-  if (const auto payload = status.GetPayload(kPayloadUrl); payload.has_value()) {
-    if (const std::optional<ErrorCode> code = ParseErrorCode(std::string(*payload))) return *code;
+  if (const auto payload = status.GetPayload(kPayloadUrl);
+      payload.has_value()) {
+    if (const std::optional<ErrorCode> code =
+            ParseErrorCode(std::string(*payload)))
+      return *code;
   }
   if (absl::IsDeadlineExceeded(status)) return ErrorCode::kStepTimedOut;
   if (absl::IsCancelled(status)) return ErrorCode::kCancelledByOperator;
   return ErrorCode::kInternal;
 }
 
-bool Is(const absl::Status& status, ErrorCode code) { return !status.ok() && CodeOf(status) == code; }
+bool Is(const absl::Status& status, ErrorCode code) {
+  return !status.ok() && CodeOf(status) == code;
+}
 
 }  // namespace kiln::errors

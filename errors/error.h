@@ -49,10 +49,11 @@ struct CatalogueEntry {
 };
 
 struct ClassTraits {
-  absl::string_view name;         // "FLASH"
-  absl::string_view legacy_type;  // the source documents' name: "PLATFORMIO_ERROR"
-  absl::string_view icon;         // one emoji
-  absl::string_view colour;       // "red", "yellow" or "blue"
+  absl::string_view name;  // "FLASH"
+  absl::string_view
+      legacy_type;           // the source documents' name: "PLATFORMIO_ERROR"
+  absl::string_view icon;    // one emoji
+  absl::string_view colour;  // "red", "yellow" or "blue"
 };
 
 // All entries in the order of the catalogue.
@@ -61,13 +62,16 @@ const CatalogueEntry& Lookup(ErrorCode code);
 std::optional<ErrorCode> ParseErrorCode(absl::string_view name);
 const ClassTraits& TraitsOf(ErrorClass error_class);
 
-// A status that carries `code`, so that nobody has to guess it from text. `detail` is for logs and the
-// "details" line: English, without secrets. The canonical code follows from the error.
+// A status that carries `code`, so that nobody has to guess it from text.
+// `detail` is for logs and the "details" line: English, without secrets. The
+// canonical code follows from the error.
 absl::Status MakeError(ErrorCode code, absl::string_view detail);
-// The same message and payloads, typed as `code`, unless the status is OK or typed already.
+// The same message and payloads, typed as `code`, unless the status is OK or
+// typed already.
 absl::Status TypedAs(ErrorCode code, const absl::Status& status);
-// The carried code. Untyped statuses: DEADLINE_EXCEEDED is StepTimedOut, CANCELLED is
-// CancelledByOperator, anything else Internal. The status must not be OK.
+// The carried code. Untyped statuses: DEADLINE_EXCEEDED is StepTimedOut,
+// CANCELLED is CancelledByOperator, anything else Internal. The status must not
+// be OK.
 ErrorCode CodeOf(const absl::Status& status);
 // Whether `status` carries exactly `code`.
 bool Is(const absl::Status& status, ErrorCode code);

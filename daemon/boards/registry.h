@@ -1,0 +1,66 @@
+#ifndef KILN_DAEMON_BOARDS_REGISTRY_H_
+#define KILN_DAEMON_BOARDS_REGISTRY_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "daemon/ports/byte_stream.h"
+
+namespace kiln::boards {
+
+// A port and what is known of the board at it.
+struct BoardInfo {
+  std::string port;     // stable name: "usb-1-2.3", or as configured
+  std::string alias;    // configured, may be empty
+  std::string address;  // "/dev/ttyUSB0"
+  std::string adapter;  // may be empty
+  bool present = false;
+  // Grows by one with every arrival, so that a worker can tell "still there"
+  // from "there again".
+  uint64_t arrival = 0;
+  absl::Time change_time = absl::InfinitePast();
+  // Filled in by whoever identified the board; cleared when it leaves.
+  std::string chip;
+  std::string mac;
+  uint32_t flash_size_bytes = 0;
+  // Why a present board cannot be used; OK when it can.
+  absl::Status usable;
+};
+
+// Who is plugged in, and how to reach it. One for the station, made by main; a
+// thread of its own looks for changes. Thread-safe. The USB side (hotplug,
+// topology names) plugs in here as one more PortSource.
+class Registry {
+ public:
+  virtual ~Registry() = default;
+
+  // All known ports, present or not, sorted by name.
+  virtual std::vector<BoardInfo> List() const = 0;
+  // By name or alias; PortNotFound.
+  virtual absl::StatusOr<BoardInfo> Get(
+      const std::string& port_or_alias) const = 0;
+  // The opener of a port; PortNotFound. Stays valid as long as the registry.
+  virtual absl::StatusOr<ports::StreamOpener*> OpenerOf(
+      const std::string& port) = 0;
+  // Remembers what the loader said of the board at `port`, if it is still
+  // arrival `arrival`.
+  virtual void SetFacts(const std::string& port, uint64_t arrival,
+                        const std::string& chip, const std::string& mac,
+                        uint32_t flash_size_bytes) = 0;
+  // `observer` gets each change, on the registry's thread, without its lock
+  // held. Set before Start.
+  virtual void SetObserver(std::function<void(const BoardInfo&)> observer) = 0;
+  // Starts and stops looking.
+  virtual absl::Status Start() = 0;
+  virtual void Stop() = 0;
+};
+
+}  // namespace kiln::boards
+
+#endif  // KILN_DAEMON_BOARDS_REGISTRY_H_

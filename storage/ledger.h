@@ -1,0 +1,179 @@
+#ifndef KILN_STORAGE_LEDGER_H_
+#define KILN_STORAGE_LEDGER_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+
+namespace kiln::storage {
+
+// Values are stored by number; never renumber.
+enum class DeploymentState {
+  kPending = 1,
+  kRunning = 2,
+  kSucceeded = 3,
+  kFailed = 4,
+  kCanceled = 5,
+  kNeedsAttention = 6,
+};
+
+// One deployment as the ledger keeps it. Times are stored in microseconds since
+// the epoch.
+struct Deployment {
+  std::string id;          // UUID, chosen by the daemon
+  std::string request_id;  // unique
+  std::string
+      request_digest;  // SHA-256 of the order, to tell a repeat from a conflict
+  std::string organization;
+  std::string customer_id;
+  std::string application_name;
+  std::string expiry_date;
+  std::string bundle_id;
+  std::string requested_port;  // a port's name, or "any"
+  std::string port;            // empty until it runs
+  DeploymentState state = DeploymentState::kPending;
+  int step = 0;  // kiln.v1.Step
+  int attempt = 1;
+  std::string last_retry_request_id;
+  bool cancel_requested = false;
+  int progress_percent = 0;
+  std::string chip;
+  std::string mac;
+  uint32_t flash_size_bytes = 0;
+  std::string wifi_ssid;
+  std::string wifi_password;  // a secret; never leaves through events
+  std::string record_path;
+  std::string error_code;  // catalogue name; empty without a failure
+  std::string error_detail;
+  // Everything the ledger need not search: step times, flash statistics
+  // (serialized by the pipeline).
+  std::string details;
+  absl::Time create_time;
+  absl::Time update_time;
+  absl::Time start_time = absl::InfinitePast();  // InfinitePast: not yet
+  absl::Time end_time = absl::InfinitePast();
+  int64_t sequence = 0;  // of the event that made this state
+};
+
+// A fact to be appended; the ledger adds sequence, time and hash.
+struct EventDraft {
+  int kind = 0;         // kiln.v1.EventKind
+  std::string subject;  // "deployments/{id}", "boards/{port}", ...
+  std::string payload;  // what is stored and hashed: bytes of kiln.v1.Event
+                        // without sequence and time
+};
+
+struct EventRecord {
+  int64_t sequence = 0;
+  absl::Time time;
+  int kind = 0;
+  std::string subject;
+  std::string payload;
+};
+
+struct DeploymentQuery {
+  std::vector<DeploymentState> states;  // empty: all
+  std::string customer_id;
+  std::string mac;
+  std::string port;
+  std::string bundle_id;
+  absl::Time created_after = absl::InfinitePast();
+  absl::Time created_before = absl::InfiniteFuture();
+  // Page cursor: only deployments older than this one (by creation time, then
+  // id). Empty: from the newest.
+  std::string older_than_id;
+  int limit = 50;
+};
+
+struct EventQuery {
+  int64_t after_sequence = 0;
+  std::vector<int> kinds;  // empty: all
+  std::string subject;     // empty: all
+  int limit = 100;
+};
+
+struct VerifyResult {
+  bool ok = false;
+  int64_t events_checked = 0;
+  std::string head_hex;
+  std::string problem;
+};
+
+// Makes the payload of an event once its deployment row is final, inside the
+// transaction: the row that is passed has its new `sequence` set already.
+using PayloadOf = absl::FunctionRef<std::string(const Deployment&)>;
+
+// The station's memory: SQLite in WAL mode, one connection that writes and
+// checkpoints, synchronous=FULL. A call that returns OK is on disk; one that
+// fails has changed nothing. Thread-safe: writers queue on one mutex, readers
+// use a connection of their own. Created once by main. Errors:
+// LedgerWriteFailed, DiskFull, LedgerDamaged (typed), NOT_FOUND,
+// ALREADY_EXISTS.
+class Ledger {
+ public:
+  // Opens or creates `path` (mode 0600), migrates it, and runs quick_check.
+  // LedgerDamaged, with a sentence that says what to do, changes nothing.
+  // FAILED_PRECONDITION for a newer schema.
+  static absl::StatusOr<std::unique_ptr<Ledger>> Open(const std::string& path,
+                                                      base::Clock& clock);
+  virtual ~Ledger() = default;
+
+  struct CreateOutcome {
+    Deployment deployment;
+    bool repeated = false;  // the request id was known, with the same digest
+  };
+  // One transaction: the row and its event. A known request_id with another
+  // digest: RequestConflict.
+  virtual absl::StatusOr<CreateOutcome> CreateDeployment(
+      const Deployment& deployment, PayloadOf payload) = 0;
+
+  // One transaction: replaces the row of `deployment.id`, appends its event
+  // (sequence and update_time are set in the answer). `expected_sequence`
+  // guards against lost updates: ABORTED when the row has moved on.
+  // FAILED_PRECONDITION when another deployment runs on the same port.
+  virtual absl::StatusOr<Deployment> UpdateDeployment(
+      const Deployment& deployment, int64_t expected_sequence,
+      PayloadOf payload) = 0;
+
+  // Appends an event that belongs to no deployment's state.
+  virtual absl::StatusOr<EventRecord> AppendEvent(const EventDraft& draft) = 0;
+
+  virtual absl::StatusOr<Deployment> GetDeployment(const std::string& id) = 0;
+  // Newest first.
+  virtual absl::StatusOr<std::vector<Deployment>> ListDeployments(
+      const DeploymentQuery& query) = 0;
+  // Ascending by sequence.
+  virtual absl::StatusOr<std::vector<EventRecord>> ListEvents(
+      const EventQuery& query) = 0;
+  // 0 when empty.
+  virtual absl::StatusOr<int64_t> LastSequence() = 0;
+  // Smallest sequence that is kept; 1 unless trimmed.
+  virtual absl::StatusOr<int64_t> FirstSequence() = 0;
+
+  // Called after each commit with the new events, in order, still under the
+  // write lock: keep it short and do not call the ledger from it. Set once,
+  // before the first write.
+  virtual void SetCommitObserver(
+      std::function<void(const EventRecord&)> observer) = 0;
+
+  // integrity_check and every link of the hash chain.
+  virtual absl::StatusOr<VerifyResult> Verify() = 0;
+  // Cheap: can it be read and written now?
+  virtual absl::Status CheckHealth() = 0;
+
+  virtual int schema_version() const = 0;
+  static std::string SqliteVersion();
+};
+
+}  // namespace kiln::storage
+
+#endif  // KILN_STORAGE_LEDGER_H_
