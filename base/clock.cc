@@ -14,16 +14,14 @@ class RealClock final : public Clock {
  public:
   absl::Time Now() const override { return absl::Now(); }
   absl::Duration Monotonic() const override {
-    return absl::FromChrono(
-        std::chrono::steady_clock::now().time_since_epoch());
+    return absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
   }
   void Sleep(absl::Duration duration) override { absl::SleepFor(duration); }
   bool AwaitCondition(absl::Mutex* mutex, absl::FunctionRef<bool()> condition,
                       absl::Duration timeout) override {
     auto call = [](absl::FunctionRef<bool()>* c) { return (*c)(); };
     return mutex->AwaitWithTimeout(
-        absl::Condition(static_cast<bool (*)(absl::FunctionRef<bool()>*)>(call),
-                        &condition),
+        absl::Condition(static_cast<bool (*)(absl::FunctionRef<bool()>*)>(call), &condition),
         timeout);
   }
 };

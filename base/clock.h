@@ -29,8 +29,7 @@ class Clock {
   // Waits with `mutex` held (as absl::Mutex::AwaitWithTimeout does) until
   // `condition` holds or `timeout` has passed on this clock; true when the
   // condition holds.
-  virtual bool AwaitCondition(absl::Mutex* mutex,
-                              absl::FunctionRef<bool()> condition,
+  virtual bool AwaitCondition(absl::Mutex* mutex, absl::FunctionRef<bool()> condition,
                               absl::Duration timeout) = 0;
 };
 

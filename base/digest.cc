@@ -23,15 +23,15 @@ void RequireOpenSsl(int result) {
 
 Sha256Digest Sha256(absl::Span<const uint8_t> bytes) {
   Sha256Digest digest;
-  RequireOpenSsl(EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr,
-                            EVP_sha256(), nullptr));
+  RequireOpenSsl(
+      EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr, EVP_sha256(), nullptr));
   return digest;
 }
 
 Md5Digest Md5(absl::Span<const uint8_t> bytes) {
   Md5Digest digest;
-  RequireOpenSsl(EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr,
-                            EVP_md5(), nullptr));
+  RequireOpenSsl(
+      EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr, EVP_md5(), nullptr));
   return digest;
 }
 
@@ -40,8 +40,7 @@ std::string HexOf(absl::Span<const uint8_t> bytes) {
 }
 
 struct Sha256Stream::Context {
-  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> evp{EVP_MD_CTX_new(),
-                                                              &EVP_MD_CTX_free};
+  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> evp{EVP_MD_CTX_new(), &EVP_MD_CTX_free};
 };
 
 Sha256Stream::Sha256Stream() : context_(std::make_unique<Context>()) {
@@ -51,14 +50,12 @@ Sha256Stream::Sha256Stream() : context_(std::make_unique<Context>()) {
 Sha256Stream::~Sha256Stream() = default;
 
 void Sha256Stream::Update(absl::Span<const uint8_t> bytes) {
-  RequireOpenSsl(
-      EVP_DigestUpdate(context_->evp.get(), bytes.data(), bytes.size()));
+  RequireOpenSsl(EVP_DigestUpdate(context_->evp.get(), bytes.data(), bytes.size()));
 }
 
 Sha256Digest Sha256Stream::Finish() {
   Sha256Digest digest;
-  RequireOpenSsl(
-      EVP_DigestFinal_ex(context_->evp.get(), digest.data(), nullptr));
+  RequireOpenSsl(EVP_DigestFinal_ex(context_->evp.get(), digest.data(), nullptr));
   return digest;
 }
 

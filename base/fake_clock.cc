@@ -7,9 +7,7 @@
 
 namespace kiln::base {
 
-FakeClock::FakeClock()
-    : now_(absl::FromCivil(absl::CivilDay(2026, 11, 21), absl::UTCTimeZone())) {
-}
+FakeClock::FakeClock() : now_(absl::FromCivil(absl::CivilDay(2026, 11, 21), absl::UTCTimeZone())) {}
 
 absl::Time FakeClock::Now() const {
   absl::MutexLock lock(&mutex_);
@@ -23,8 +21,7 @@ absl::Duration FakeClock::Monotonic() const {
 
 void FakeClock::Sleep(absl::Duration duration) { Advance(duration); }
 
-bool FakeClock::AwaitCondition(absl::Mutex* mutex,
-                               absl::FunctionRef<bool()> condition,
+bool FakeClock::AwaitCondition(absl::Mutex* mutex, absl::FunctionRef<bool()> condition,
                                absl::Duration timeout) {
   mutex->AssertHeld();
   if (condition()) return true;

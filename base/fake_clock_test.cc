@@ -29,11 +29,9 @@ TEST(FakeClockTest, AwaitConditionSpendsItsTimeoutOnlyWhenTheConditionFails) {
   absl::Mutex mutex;
   absl::MutexLock lock(&mutex);
   const absl::Duration start = clock.Monotonic();
-  EXPECT_TRUE(
-      clock.AwaitCondition(&mutex, [] { return true; }, absl::Seconds(3)));
+  EXPECT_TRUE(clock.AwaitCondition(&mutex, [] { return true; }, absl::Seconds(3)));
   EXPECT_EQ(clock.Monotonic(), start);
-  EXPECT_FALSE(
-      clock.AwaitCondition(&mutex, [] { return false; }, absl::Seconds(3)));
+  EXPECT_FALSE(clock.AwaitCondition(&mutex, [] { return false; }, absl::Seconds(3)));
   EXPECT_EQ(clock.Monotonic(), start + absl::Seconds(3));
 }
 

@@ -29,12 +29,10 @@ absl::Status FakeFileSystem::CheckParent(const std::string& path) const {
   return absl::NotFoundError(absl::StrCat("no folder ", parent));
 }
 
-absl::StatusOr<std::string> FakeFileSystem::ReadFile(const std::string& path,
-                                                     size_t max_bytes) {
+absl::StatusOr<std::string> FakeFileSystem::ReadFile(const std::string& path, size_t max_bytes) {
   absl::MutexLock lock(&mutex_);
   const auto it = files_.find(path);
-  if (it == files_.end())
-    return absl::NotFoundError(absl::StrCat("cannot open ", path));
+  if (it == files_.end()) return absl::NotFoundError(absl::StrCat("cannot open ", path));
   if (it->second.size() > max_bytes) {
     return absl::ResourceExhaustedError(
         absl::StrCat(path, " has more than the allowed ", max_bytes, " bytes"));
@@ -42,10 +40,8 @@ absl::StatusOr<std::string> FakeFileSystem::ReadFile(const std::string& path,
   return it->second;
 }
 
-absl::Status FakeFileSystem::WriteFileAtomically(const std::string& path,
-                                                 absl::string_view content,
-                                                 IfExists if_exists,
-                                                 uint32_t /*mode*/) {
+absl::Status FakeFileSystem::WriteFileAtomically(const std::string& path, absl::string_view content,
+                                                 IfExists if_exists, uint32_t /*mode*/) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(CheckParent(path));
   if (if_exists == IfExists::kFail && files_.contains(path)) {
@@ -56,10 +52,8 @@ absl::Status FakeFileSystem::WriteFileAtomically(const std::string& path,
   return absl::OkStatus();
 }
 
-absl::Status FakeFileSystem::AppendDurably(const std::string& path,
-                                           absl::string_view header,
-                                           absl::string_view line,
-                                           uint32_t /*mode*/) {
+absl::Status FakeFileSystem::AppendDurably(const std::string& path, absl::string_view header,
+                                           absl::string_view line, uint32_t /*mode*/) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(CheckParent(path));
   RETURN_IF_ERROR(CountWrite());
@@ -69,8 +63,7 @@ absl::Status FakeFileSystem::AppendDurably(const std::string& path,
   return absl::OkStatus();
 }
 
-absl::Status FakeFileSystem::CreateDirectories(const std::string& path,
-                                               uint32_t /*mode*/) {
+absl::Status FakeFileSystem::CreateDirectories(const std::string& path, uint32_t /*mode*/) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(CountWrite());
   for (size_t slash = path.find('/'); slash != std::string::npos;
@@ -81,12 +74,10 @@ absl::Status FakeFileSystem::CreateDirectories(const std::string& path,
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<std::string>> FakeFileSystem::ListDirectory(
-    const std::string& path) {
+absl::StatusOr<std::vector<std::string>> FakeFileSystem::ListDirectory(const std::string& path) {
   absl::MutexLock lock(&mutex_);
   const std::string prefix = absl::StrCat(path, "/");
-  if (!files_.contains(prefix))
-    return absl::NotFoundError(absl::StrCat("cannot list ", path));
+  if (!files_.contains(prefix)) return absl::NotFoundError(absl::StrCat("cannot list ", path));
   std::vector<std::string> names;
   for (const auto& [name, content] : files_) {
     if (name == prefix || !absl::StartsWith(name, prefix)) continue;
@@ -104,8 +95,7 @@ bool FakeFileSystem::Exists(const std::string& path) {
   return files_.contains(path) || files_.contains(absl::StrCat(path, "/"));
 }
 
-absl::Status FakeFileSystem::RenameNoReplace(const std::string& from,
-                                             const std::string& to) {
+absl::Status FakeFileSystem::RenameNoReplace(const std::string& from, const std::string& to) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(CheckParent(to));
   if (files_.contains(to) || files_.contains(absl::StrCat(to, "/"))) {
@@ -114,17 +104,14 @@ absl::Status FakeFileSystem::RenameNoReplace(const std::string& from,
   RETURN_IF_ERROR(CountWrite());
   std::vector<std::pair<std::string, std::string>> moved;
   for (auto it = files_.begin(); it != files_.end();) {
-    if (it->first == from ||
-        absl::StartsWith(it->first, absl::StrCat(from, "/"))) {
-      moved.emplace_back(absl::StrCat(to, it->first.substr(from.size())),
-                         std::move(it->second));
+    if (it->first == from || absl::StartsWith(it->first, absl::StrCat(from, "/"))) {
+      moved.emplace_back(absl::StrCat(to, it->first.substr(from.size())), std::move(it->second));
       it = files_.erase(it);
     } else {
       ++it;
     }
   }
-  if (moved.empty())
-    return absl::NotFoundError(absl::StrCat("cannot rename ", from));
+  if (moved.empty()) return absl::NotFoundError(absl::StrCat("cannot rename ", from));
   for (auto& [name, content] : moved) files_[name] = std::move(content);
   return absl::OkStatus();
 }
@@ -132,8 +119,7 @@ absl::Status FakeFileSystem::RenameNoReplace(const std::string& from,
 absl::Status FakeFileSystem::RemoveAll(const std::string& path) {
   absl::MutexLock lock(&mutex_);
   for (auto it = files_.begin(); it != files_.end();) {
-    const bool inside = it->first == path ||
-                        absl::StartsWith(it->first, absl::StrCat(path, "/"));
+    const bool inside = it->first == path || absl::StartsWith(it->first, absl::StrCat(path, "/"));
     it = inside ? files_.erase(it) : std::next(it);
   }
   return absl::OkStatus();
@@ -148,8 +134,7 @@ absl::Status FakeFileSystem::CheckWritable(const std::string& path) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<uint64_t> FakeFileSystem::FreeBytes(
-    const std::string& /*path*/) {
+absl::StatusOr<uint64_t> FakeFileSystem::FreeBytes(const std::string& /*path*/) {
   absl::MutexLock lock(&mutex_);
   return free_bytes_;
 }

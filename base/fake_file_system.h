@@ -20,20 +20,15 @@ namespace kiln::base {
 // path is absolute.
 class FakeFileSystem final : public FileSystem {
  public:
-  absl::StatusOr<std::string> ReadFile(const std::string& path,
-                                       size_t max_bytes) override;
-  absl::Status WriteFileAtomically(const std::string& path,
-                                   absl::string_view content,
+  absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) override;
+  absl::Status WriteFileAtomically(const std::string& path, absl::string_view content,
                                    IfExists if_exists, uint32_t mode) override;
   absl::Status AppendDurably(const std::string& path, absl::string_view header,
                              absl::string_view line, uint32_t mode) override;
-  absl::Status CreateDirectories(const std::string& path,
-                                 uint32_t mode) override;
-  absl::StatusOr<std::vector<std::string>> ListDirectory(
-      const std::string& path) override;
+  absl::Status CreateDirectories(const std::string& path, uint32_t mode) override;
+  absl::StatusOr<std::vector<std::string>> ListDirectory(const std::string& path) override;
   bool Exists(const std::string& path) override;
-  absl::Status RenameNoReplace(const std::string& from,
-                               const std::string& to) override;
+  absl::Status RenameNoReplace(const std::string& from, const std::string& to) override;
   absl::Status RemoveAll(const std::string& path) override;
   absl::Status CheckWritable(const std::string& path) override;
   absl::StatusOr<uint64_t> FreeBytes(const std::string& path) override;
@@ -45,13 +40,11 @@ class FakeFileSystem final : public FileSystem {
 
  private:
   absl::Status CountWrite() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status CheckParent(const std::string& path) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckParent(const std::string& path) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   absl::Mutex mutex_;
   // Path to content; folders end with '/'.
-  std::map<std::string, std::string> files_ ABSL_GUARDED_BY(mutex_) = {
-      {"/", ""}};
+  std::map<std::string, std::string> files_ ABSL_GUARDED_BY(mutex_) = {{"/", ""}};
   int successes_left_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Status write_error_ ABSL_GUARDED_BY(mutex_);
   uint64_t free_bytes_ ABSL_GUARDED_BY(mutex_) = uint64_t{100} << 30;

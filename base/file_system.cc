@@ -50,10 +50,9 @@ absl::StatusCode CodeOfErrno(int error) {
   }
 }
 
-absl::Status ErrnoStatus(int error, absl::string_view what,
-                         const std::string& path) {
-  return absl::Status(CodeOfErrno(error), absl::StrCat(what, " ", path, ": ",
-                                                       std::strerror(error)));
+absl::Status ErrnoStatus(int error, absl::string_view what, const std::string& path) {
+  return absl::Status(CodeOfErrno(error),
+                      absl::StrCat(what, " ", path, ": ", std::strerror(error)));
 }
 
 std::string ParentOf(const std::string& path) {
@@ -61,8 +60,7 @@ std::string ParentOf(const std::string& path) {
   return parent.empty() ? "." : parent;
 }
 
-absl::Status WriteAll(int fd, absl::string_view content,
-                      const std::string& path) {
+absl::Status WriteAll(int fd, absl::string_view content, const std::string& path) {
   while (!content.empty()) {
     const ssize_t written = ::write(fd, content.data(), content.size());
     if (written < 0) {
@@ -77,22 +75,19 @@ absl::Status WriteAll(int fd, absl::string_view content,
 absl::Status SyncDirectory(const std::string& path) {
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd.valid()) return ErrnoStatus(errno, "cannot open folder", path);
-  if (::fsync(fd.get()) != 0)
-    return ErrnoStatus(errno, "cannot sync folder", path);
+  if (::fsync(fd.get()) != 0) return ErrnoStatus(errno, "cannot sync folder", path);
   return absl::OkStatus();
 }
 
 // Unique among the threads and processes that write into one folder.
 std::string TemporaryName(const std::string& folder) {
   static std::atomic<uint64_t> counter{0};
-  return absl::StrCat(folder, "/.kiln-", ::getpid(), "-", counter.fetch_add(1),
-                      ".tmp");
+  return absl::StrCat(folder, "/.kiln-", ::getpid(), "-", counter.fetch_add(1), ".tmp");
 }
 
 class RealFileSystem final : public FileSystem {
  public:
-  absl::StatusOr<std::string> ReadFile(const std::string& path,
-                                       size_t max_bytes) override {
+  absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) override {
     UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!fd.valid()) return ErrnoStatus(errno, "cannot open", path);
     std::string content;
@@ -105,24 +100,20 @@ class RealFileSystem final : public FileSystem {
       }
       if (got == 0) return content;
       if (content.size() + static_cast<size_t>(got) > max_bytes) {
-        return absl::ResourceExhaustedError(absl::StrCat(
-            path, " has more than the allowed ", max_bytes, " bytes"));
+        return absl::ResourceExhaustedError(
+            absl::StrCat(path, " has more than the allowed ", max_bytes, " bytes"));
       }
       content.append(buffer, static_cast<size_t>(got));
     }
   }
 
-  absl::Status WriteFileAtomically(const std::string& path,
-                                   absl::string_view content,
+  absl::Status WriteFileAtomically(const std::string& path, absl::string_view content,
                                    IfExists if_exists, uint32_t mode) override {
     const std::string folder = ParentOf(path);
     const std::string temporary = TemporaryName(folder);
-    UniqueFd fd(::open(temporary.c_str(),
-                       O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
-    if (!fd.valid())
-      return ErrnoStatus(errno, "cannot create a file in", folder);
-    auto remove_temporary =
-        absl::MakeCleanup([&temporary] { ::unlink(temporary.c_str()); });
+    UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+    if (!fd.valid()) return ErrnoStatus(errno, "cannot create a file in", folder);
+    auto remove_temporary = absl::MakeCleanup([&temporary] { ::unlink(temporary.c_str()); });
     RETURN_IF_ERROR(WriteAll(fd.get(), content, path));
     if (::fsync(fd.get()) != 0) return ErrnoStatus(errno, "cannot sync", path);
     if (if_exists == IfExists::kReplace) {
@@ -138,15 +129,11 @@ class RealFileSystem final : public FileSystem {
 
   absl::Status AppendDurably(const std::string& path, absl::string_view header,
                              absl::string_view line, uint32_t mode) override {
-    UniqueFd fd(
-        ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, mode));
-    if (!fd.valid())
-      return ErrnoStatus(errno, "cannot open for appending", path);
+    UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, mode));
+    if (!fd.valid()) return ErrnoStatus(errno, "cannot open for appending", path);
     struct stat info;
-    if (::fstat(fd.get(), &info) != 0)
-      return ErrnoStatus(errno, "cannot stat", path);
-    const std::string content =
-        absl::StrCat(info.st_size == 0 ? header : "", line);
+    if (::fstat(fd.get(), &info) != 0) return ErrnoStatus(errno, "cannot stat", path);
+    const std::string content = absl::StrCat(info.st_size == 0 ? header : "", line);
     if (absl::Status status = WriteAll(fd.get(), content, path); !status.ok()) {
       // A half line would corrupt the next one; the file goes back to what it
       // was.
@@ -159,14 +146,12 @@ class RealFileSystem final : public FileSystem {
     return info.st_size == 0 ? SyncDirectory(ParentOf(path)) : absl::OkStatus();
   }
 
-  absl::Status CreateDirectories(const std::string& path,
-                                 uint32_t mode) override {
+  absl::Status CreateDirectories(const std::string& path, uint32_t mode) override {
     if (path.empty() || path == "/") return absl::OkStatus();
     if (::mkdir(path.c_str(), mode) == 0) return SyncDirectory(ParentOf(path));
     if (errno == EEXIST) {
       struct stat info;
-      if (::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode))
-        return absl::OkStatus();
+      if (::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return absl::OkStatus();
       return ErrnoStatus(EEXIST, "cannot make folder", path);
     }
     if (errno != ENOENT) return ErrnoStatus(errno, "cannot make folder", path);
@@ -177,14 +162,11 @@ class RealFileSystem final : public FileSystem {
     return SyncDirectory(ParentOf(path));
   }
 
-  absl::StatusOr<std::vector<std::string>> ListDirectory(
-      const std::string& path) override {
-    std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(path.c_str()),
-                                            &::closedir);
+  absl::StatusOr<std::vector<std::string>> ListDirectory(const std::string& path) override {
+    std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(path.c_str()), &::closedir);
     if (dir == nullptr) return ErrnoStatus(errno, "cannot list", path);
     std::vector<std::string> names;
-    while (const dirent* entry = ::readdir(
-               dir.get())) {  // NOLINT(concurrency-mt-unsafe): own DIR.
+    while (const dirent* entry = ::readdir(dir.get())) {  // NOLINT(concurrency-mt-unsafe): own DIR.
       const absl::string_view name = entry->d_name;
       if (name != "." && name != "..") names.emplace_back(name);
     }
@@ -197,12 +179,9 @@ class RealFileSystem final : public FileSystem {
     return ::stat(path.c_str(), &info) == 0;
   }
 
-  absl::Status RenameNoReplace(const std::string& from,
-                               const std::string& to) override {
-    if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(),
-                    RENAME_NOREPLACE) != 0) {
-      return ErrnoStatus(errno, absl::StrCat("cannot rename ", from, " to"),
-                         to);
+  absl::Status RenameNoReplace(const std::string& from, const std::string& to) override {
+    if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) != 0) {
+      return ErrnoStatus(errno, absl::StrCat("cannot rename ", from, " to"), to);
     }
     return SyncDirectory(ParentOf(to));
   }
@@ -216,11 +195,9 @@ class RealFileSystem final : public FileSystem {
 
   absl::Status CheckWritable(const std::string& path) override {
     const std::string temporary = TemporaryName(path);
-    UniqueFd fd(::open(temporary.c_str(),
-                       O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!fd.valid()) return ErrnoStatus(errno, "cannot create a file in", path);
-    auto remove_temporary =
-        absl::MakeCleanup([&temporary] { ::unlink(temporary.c_str()); });
+    auto remove_temporary = absl::MakeCleanup([&temporary] { ::unlink(temporary.c_str()); });
     return WriteAll(fd.get(), "kiln", temporary);
   }
 

@@ -26,19 +26,14 @@ std::string MakeTemporaryFolder() {
 // The fake must keep the same promises as the disk, so both run the same tests.
 class FileSystemTest : public ::testing::TestWithParam<bool> {
  protected:
-  FileSystemTest()
-      : real_(GetParam()), root_(real_ ? MakeTemporaryFolder() : "/root") {
+  FileSystemTest() : real_(GetParam()), root_(real_ ? MakeTemporaryFolder() : "/root") {
     EXPECT_TRUE(fs().CreateDirectories(root_, 0755).ok());
   }
   ~FileSystemTest() override { EXPECT_TRUE(fs().RemoveAll(root_).ok()); }
 
   FileSystem& fs() { return real_ ? SystemFileSystem() : fake_; }
-  std::string Path(absl::string_view name) const {
-    return absl::StrCat(root_, "/", name);
-  }
-  std::string Read(absl::string_view name) {
-    return fs().ReadFile(Path(name), 1 << 20).value();
-  }
+  std::string Path(absl::string_view name) const { return absl::StrCat(root_, "/", name); }
+  std::string Read(absl::string_view name) { return fs().ReadFile(Path(name), 1 << 20).value(); }
 
   FakeFileSystem fake_;
   bool real_;
@@ -46,32 +41,25 @@ class FileSystemTest : public ::testing::TestWithParam<bool> {
 };
 
 TEST_P(FileSystemTest, WritesAndReadsBack) {
-  ASSERT_TRUE(fs().WriteFileAtomically(Path("a"), "one",
-                                       FileSystem::IfExists::kFail, 0600)
-                  .ok());
+  ASSERT_TRUE(fs().WriteFileAtomically(Path("a"), "one", FileSystem::IfExists::kFail, 0600).ok());
   EXPECT_EQ(Read("a"), "one");
   EXPECT_THAT(fs().ListDirectory(root_).value(), ElementsAre("a"));
 }
 
 TEST_P(FileSystemTest, NeverReplacesUnlessAsked) {
-  ASSERT_TRUE(fs().WriteFileAtomically(Path("a"), "one",
-                                       FileSystem::IfExists::kFail, 0600)
-                  .ok());
-  const absl::Status second = fs().WriteFileAtomically(
-      Path("a"), "two", FileSystem::IfExists::kFail, 0600);
+  ASSERT_TRUE(fs().WriteFileAtomically(Path("a"), "one", FileSystem::IfExists::kFail, 0600).ok());
+  const absl::Status second =
+      fs().WriteFileAtomically(Path("a"), "two", FileSystem::IfExists::kFail, 0600);
   EXPECT_TRUE(absl::IsAlreadyExists(second)) << second;
   EXPECT_EQ(Read("a"), "one");
-  ASSERT_TRUE(fs().WriteFileAtomically(Path("a"), "two",
-                                       FileSystem::IfExists::kReplace, 0600)
-                  .ok());
+  ASSERT_TRUE(
+      fs().WriteFileAtomically(Path("a"), "two", FileSystem::IfExists::kReplace, 0600).ok());
   EXPECT_EQ(Read("a"), "two");
   EXPECT_THAT(fs().ListDirectory(root_).value(), ElementsAre("a"));
 }
 
 TEST_P(FileSystemTest, RefusesToReadMoreThanTheLimit) {
-  ASSERT_TRUE(fs().WriteFileAtomically(Path("a"), "12345",
-                                       FileSystem::IfExists::kFail, 0600)
-                  .ok());
+  ASSERT_TRUE(fs().WriteFileAtomically(Path("a"), "12345", FileSystem::IfExists::kFail, 0600).ok());
   EXPECT_TRUE(fs().ReadFile(Path("a"), 5).ok());
   EXPECT_TRUE(absl::IsResourceExhausted(fs().ReadFile(Path("a"), 4).status()));
 }
@@ -79,8 +67,8 @@ TEST_P(FileSystemTest, RefusesToReadMoreThanTheLimit) {
 TEST_P(FileSystemTest, NamesMissingThings) {
   EXPECT_TRUE(absl::IsNotFound(fs().ReadFile(Path("none"), 10).status()));
   EXPECT_TRUE(absl::IsNotFound(fs().ListDirectory(Path("none")).status()));
-  EXPECT_TRUE(absl::IsNotFound(fs().WriteFileAtomically(
-      Path("none/a"), "x", FileSystem::IfExists::kFail, 0600)));
+  EXPECT_TRUE(absl::IsNotFound(
+      fs().WriteFileAtomically(Path("none/a"), "x", FileSystem::IfExists::kFail, 0600)));
   EXPECT_FALSE(fs().Exists(Path("none")));
 }
 
@@ -92,15 +80,12 @@ TEST_P(FileSystemTest, AppendsTheHeaderOnce) {
 
 TEST_P(FileSystemTest, RenamesFoldersWithoutReplacing) {
   ASSERT_TRUE(fs().CreateDirectories(Path("a/b"), 0755).ok());
-  ASSERT_TRUE(fs().WriteFileAtomically(Path("a/b/c"), "x",
-                                       FileSystem::IfExists::kFail, 0600)
-                  .ok());
+  ASSERT_TRUE(fs().WriteFileAtomically(Path("a/b/c"), "x", FileSystem::IfExists::kFail, 0600).ok());
   ASSERT_TRUE(fs().RenameNoReplace(Path("a"), Path("z")).ok());
   EXPECT_EQ(Read("z/b/c"), "x");
   EXPECT_FALSE(fs().Exists(Path("a")));
   ASSERT_TRUE(fs().CreateDirectories(Path("y"), 0755).ok());
-  EXPECT_TRUE(
-      absl::IsAlreadyExists(fs().RenameNoReplace(Path("z"), Path("y"))));
+  EXPECT_TRUE(absl::IsAlreadyExists(fs().RenameNoReplace(Path("z"), Path("y"))));
 }
 
 TEST_P(FileSystemTest, RemovesTreesAndForgivesMissingOnes) {
@@ -117,17 +102,13 @@ TEST_P(FileSystemTest, KnowsWhetherAFolderTakesFiles) {
 }
 
 INSTANTIATE_TEST_SUITE_P(RealAndFake, FileSystemTest, ::testing::Bool(),
-                         [](const auto& info) {
-                           return info.param ? "Real" : "Fake";
-                         });
+                         [](const auto& info) { return info.param ? "Real" : "Fake"; });
 
 TEST(RealFileSystemTest, GivesNewFilesTheAskedMode) {
   const std::string folder = MakeTemporaryFolder();
   const std::string path = folder + "/secret";
   ASSERT_TRUE(
-      SystemFileSystem()
-          .WriteFileAtomically(path, "x", FileSystem::IfExists::kFail, 0600)
-          .ok());
+      SystemFileSystem().WriteFileAtomically(path, "x", FileSystem::IfExists::kFail, 0600).ok());
   struct stat info;
   ASSERT_EQ(::stat(path.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0600u);
@@ -136,15 +117,11 @@ TEST(RealFileSystemTest, GivesNewFilesTheAskedMode) {
 
 TEST(FakeFileSystemTest, FailsWritesOnRequestAndKeepsTheOldContent) {
   FakeFileSystem fs;
-  ASSERT_TRUE(
-      fs.WriteFileAtomically("/a", "old", FileSystem::IfExists::kFail, 0600)
-          .ok());
+  ASSERT_TRUE(fs.WriteFileAtomically("/a", "old", FileSystem::IfExists::kFail, 0600).ok());
   fs.FailWritesAfter(1, absl::ResourceExhaustedError("disk full"));
-  ASSERT_TRUE(
-      fs.WriteFileAtomically("/b", "fits", FileSystem::IfExists::kFail, 0600)
-          .ok());
-  EXPECT_TRUE(absl::IsResourceExhausted(fs.WriteFileAtomically(
-      "/a", "new", FileSystem::IfExists::kReplace, 0600)));
+  ASSERT_TRUE(fs.WriteFileAtomically("/b", "fits", FileSystem::IfExists::kFail, 0600).ok());
+  EXPECT_TRUE(absl::IsResourceExhausted(
+      fs.WriteFileAtomically("/a", "new", FileSystem::IfExists::kReplace, 0600)));
   EXPECT_EQ(fs.ReadFile("/a", 10).value(), "old");
 }
 

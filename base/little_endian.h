@@ -17,12 +17,8 @@ T LoadLe(const uint8_t* bytes) {
   std::memcpy(&value, bytes, sizeof(value));
   return value;
 }
-inline uint16_t LoadLe16(const uint8_t* bytes) {
-  return LoadLe<uint16_t>(bytes);
-}
-inline uint32_t LoadLe32(const uint8_t* bytes) {
-  return LoadLe<uint32_t>(bytes);
-}
+inline uint16_t LoadLe16(const uint8_t* bytes) { return LoadLe<uint16_t>(bytes); }
+inline uint32_t LoadLe32(const uint8_t* bytes) { return LoadLe<uint32_t>(bytes); }
 
 template <typename T>
 void StoreLe(uint8_t* bytes, T value) {

@@ -19,10 +19,8 @@ namespace {
 class OpenSslRandom final : public RandomSource {
  public:
   absl::Status Fill(absl::Span<uint8_t> bytes) override {
-    if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) == 1)
-      return absl::OkStatus();
-    return absl::InternalError(
-        "the system's random number generator gave no bytes");
+    if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) == 1) return absl::OkStatus();
+    return absl::InternalError("the system's random number generator gave no bytes");
   }
 };
 
@@ -40,11 +38,10 @@ std::string RandomUuid(RandomSource& random) {
   if (!random.Fill(absl::MakeSpan(bytes)).ok()) std::abort();
   bytes[6] = static_cast<uint8_t>((bytes[6] & 0x0f) | 0x40);
   bytes[8] = static_cast<uint8_t>((bytes[8] & 0x3f) | 0x80);
-  const std::string hex = absl::BytesToHexString(absl::string_view(
-      reinterpret_cast<const char*>(bytes.data()), bytes.size()));
-  return absl::StrCat(hex.substr(0, 8), "-", hex.substr(8, 4), "-",
-                      hex.substr(12, 4), "-", hex.substr(16, 4), "-",
-                      hex.substr(20));
+  const std::string hex = absl::BytesToHexString(
+      absl::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+  return absl::StrCat(hex.substr(0, 8), "-", hex.substr(8, 4), "-", hex.substr(12, 4), "-",
+                      hex.substr(16, 4), "-", hex.substr(20));
 }
 
 }  // namespace kiln::base

@@ -9,15 +9,12 @@
 
 namespace kiln::base {
 
-absl::Status WithContext(const absl::Status& status,
-                         const std::string& context) {
+absl::Status WithContext(const absl::Status& status, const std::string& context) {
   if (status.ok() || context.empty()) return status;
-  absl::Status result(status.code(),
-                      absl::StrCat(context, ": ", status.message()));
-  status.ForEachPayload(
-      [&result](absl::string_view type_url, const absl::Cord& payload) {
-        result.SetPayload(type_url, payload);
-      });
+  absl::Status result(status.code(), absl::StrCat(context, ": ", status.message()));
+  status.ForEachPayload([&result](absl::string_view type_url, const absl::Cord& payload) {
+    result.SetPayload(type_url, payload);
+  });
   return result;
 }
 

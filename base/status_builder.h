@@ -12,8 +12,7 @@ namespace kiln::base {
 
 // Returns `status` with "`context`: " in front of its message; code and
 // payloads stay. OK and empty contexts pass through unchanged.
-absl::Status WithContext(const absl::Status& status,
-                         const std::string& context);
+absl::Status WithContext(const absl::Status& status, const std::string& context);
 
 // What RETURN_IF_ERROR and ASSIGN_OR_RETURN return: a failed status that
 // collects context by `<<` on its way up. Lives for one expression, on one
@@ -33,8 +32,7 @@ class StatusBuilder {
     return std::move(*this);
   }
 
-  operator absl::Status()
-      const {  // NOLINT(google-explicit-constructor): the macros rely on it.
+  operator absl::Status() const {  // NOLINT(google-explicit-constructor): the macros rely on it.
     return WithContext(status_, context_.str());
   }
   template <typename T>

@@ -21,24 +21,20 @@
 // failed, otherwise assigns the value to `lhs`, which may declare a variable.
 // An optional third argument adds context through the builder `_`:
 //   ASSIGN_OR_RETURN(Image image, ParseImage(bytes), _ << "bootloader");
-#define ASSIGN_OR_RETURN(...)                               \
-  KILN_MACRO_SELECT_(__VA_ARGS__, KILN_ASSIGN_OR_RETURN_3_, \
-                     KILN_ASSIGN_OR_RETURN_2_, unused)      \
+#define ASSIGN_OR_RETURN(...)                                                                 \
+  KILN_MACRO_SELECT_(__VA_ARGS__, KILN_ASSIGN_OR_RETURN_3_, KILN_ASSIGN_OR_RETURN_2_, unused) \
   (__VA_ARGS__)
 
 #define KILN_MACRO_SELECT_(a1, a2, a3, name, ...) name
-#define KILN_ASSIGN_OR_RETURN_2_(lhs, expression) \
-  KILN_ASSIGN_OR_RETURN_3_(lhs, expression, _)
-#define KILN_ASSIGN_OR_RETURN_3_(lhs, expression, error)                    \
-  KILN_ASSIGN_OR_RETURN_IMPL_(KILN_CONCAT_(kiln_status_or_, __LINE__), lhs, \
-                              expression, error)
-#define KILN_ASSIGN_OR_RETURN_IMPL_(status_or, lhs, expression, error) \
-  auto status_or = (expression);                                       \
-  if (!status_or.ok()) {                                               \
-    [[maybe_unused]] ::kiln::base::StatusBuilder _(                    \
-        std::move(status_or).status());                                \
-    return error;                                                      \
-  }                                                                    \
+#define KILN_ASSIGN_OR_RETURN_2_(lhs, expression) KILN_ASSIGN_OR_RETURN_3_(lhs, expression, _)
+#define KILN_ASSIGN_OR_RETURN_3_(lhs, expression, error) \
+  KILN_ASSIGN_OR_RETURN_IMPL_(KILN_CONCAT_(kiln_status_or_, __LINE__), lhs, expression, error)
+#define KILN_ASSIGN_OR_RETURN_IMPL_(status_or, lhs, expression, error)             \
+  auto status_or = (expression);                                                   \
+  if (!status_or.ok()) {                                                           \
+    [[maybe_unused]] ::kiln::base::StatusBuilder _(std::move(status_or).status()); \
+    return error;                                                                  \
+  }                                                                                \
   lhs = *std::move(status_or)
 #define KILN_CONCAT_(a, b) KILN_CONCAT_IMPL_(a, b)
 #define KILN_CONCAT_IMPL_(a, b) a##b

@@ -45,15 +45,13 @@ const Tables& AllTables() {
 #undef KILN_ERROR
                                  },
                              .entries = {
-#define KILN_ERROR(name, error_class, retryable, en, th, en_tips, th_tips) \
-  {ErrorCode::k##name,         "",                                         \
-   ErrorClass::k##error_class, retryable,                                  \
-   MakeText(en, en_tips),      MakeText(th, th_tips)},
+#define KILN_ERROR(name, error_class, retryable, en, th, en_tips, th_tips)                 \
+  {ErrorCode::k##name,   "", ErrorClass::k##error_class, retryable, MakeText(en, en_tips), \
+   MakeText(th, th_tips)},
 #include "errors/catalogue.inc"
 #undef KILN_ERROR
                              }};
-    for (size_t i = 0; i < built->entries.size(); ++i)
-      built->entries[i].name = built->names[i];
+    for (size_t i = 0; i < built->entries.size(); ++i) built->entries[i].name = built->names[i];
     return built;
   }();
   return *tables;
@@ -156,20 +154,16 @@ absl::Status MakeError(ErrorCode code, absl::string_view detail) {
 absl::Status TypedAs(ErrorCode code, const absl::Status& status) {
   if (status.ok() || status.GetPayload(kPayloadUrl).has_value()) return status;
   absl::Status typed(CanonicalCode(code), status.message());
-  status.ForEachPayload(
-      [&typed](absl::string_view url, const absl::Cord& payload) {
-        typed.SetPayload(url, payload);
-      });
+  status.ForEachPayload([&typed](absl::string_view url, const absl::Cord& payload) {
+    typed.SetPayload(url, payload);
+  });
   typed.SetPayload(kPayloadUrl, absl::Cord(Lookup(code).name));
   return typed;
 }
 
 ErrorCode CodeOf(const absl::Status& status) {
-  if (const auto payload = status.GetPayload(kPayloadUrl);
-      payload.has_value()) {
-    if (const std::optional<ErrorCode> code =
-            ParseErrorCode(std::string(*payload)))
-      return *code;
+  if (const auto payload = status.GetPayload(kPayloadUrl); payload.has_value()) {
+    if (const std::optional<ErrorCode> code = ParseErrorCode(std::string(*payload))) return *code;
   }
   if (absl::IsDeadlineExceeded(status)) return ErrorCode::kStepTimedOut;
   if (absl::IsCancelled(status)) return ErrorCode::kCancelledByOperator;

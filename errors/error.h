@@ -49,11 +49,10 @@ struct CatalogueEntry {
 };
 
 struct ClassTraits {
-  absl::string_view name;  // "FLASH"
-  absl::string_view
-      legacy_type;           // the source documents' name: "PLATFORMIO_ERROR"
-  absl::string_view icon;    // one emoji
-  absl::string_view colour;  // "red", "yellow" or "blue"
+  absl::string_view name;         // "FLASH"
+  absl::string_view legacy_type;  // the source documents' name: "PLATFORMIO_ERROR"
+  absl::string_view icon;         // one emoji
+  absl::string_view colour;       // "red", "yellow" or "blue"
 };
 
 // All entries in the order of the catalogue.

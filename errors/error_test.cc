@@ -13,8 +13,7 @@ namespace {
 
 bool HasThai(const std::string& text) {
   // U+0E00..U+0E7F are the three-byte sequences E0 B8 80 .. E0 B9 BF.
-  return absl::StrContains(text, "\xe0\xb8") ||
-         absl::StrContains(text, "\xe0\xb9");
+  return absl::StrContains(text, "\xe0\xb8") || absl::StrContains(text, "\xe0\xb9");
 }
 
 TEST(CatalogueTest, EveryErrorIsCompleteInBothLanguages) {
@@ -26,8 +25,7 @@ TEST(CatalogueTest, EveryErrorIsCompleteInBothLanguages) {
     EXPECT_TRUE(HasThai(entry.thai.message));
     EXPECT_FALSE(entry.english.tips.empty());
     EXPECT_EQ(entry.english.tips.size(), entry.thai.tips.size());
-    for (const std::string& tip : entry.english.tips)
-      EXPECT_FALSE(HasThai(tip)) << tip;
+    for (const std::string& tip : entry.english.tips) EXPECT_FALSE(HasThai(tip)) << tip;
   }
 }
 
@@ -58,8 +56,8 @@ TEST(CatalogueTest, EveryClassHasTheNameOfTheSourceDocuments) {
 }
 
 TEST(ErrorTest, CarriesItsCodeThroughAddedContext) {
-  const absl::Status status = base::WithContext(
-      MakeError(ErrorCode::kPortBusy, "held by minicom"), "opening usb-1-2");
+  const absl::Status status =
+      base::WithContext(MakeError(ErrorCode::kPortBusy, "held by minicom"), "opening usb-1-2");
   EXPECT_EQ(CodeOf(status), ErrorCode::kPortBusy);
   EXPECT_TRUE(Is(status, ErrorCode::kPortBusy));
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
@@ -68,8 +66,7 @@ TEST(ErrorTest, CarriesItsCodeThroughAddedContext) {
 
 TEST(ErrorTest, TypesOnlyWhatIsUntyped) {
   const absl::Status typed = MakeError(ErrorCode::kBoardSilent, "x");
-  EXPECT_EQ(CodeOf(TypedAs(ErrorCode::kPortFailed, typed)),
-            ErrorCode::kBoardSilent);
+  EXPECT_EQ(CodeOf(TypedAs(ErrorCode::kPortFailed, typed)), ErrorCode::kBoardSilent);
   EXPECT_EQ(CodeOf(TypedAs(ErrorCode::kPortFailed, absl::UnknownError("y"))),
             ErrorCode::kPortFailed);
   EXPECT_TRUE(TypedAs(ErrorCode::kPortFailed, absl::OkStatus()).ok());

@@ -29,10 +29,9 @@ enum class DeploymentState {
 // One deployment as the ledger keeps it. Times are stored in microseconds since
 // the epoch.
 struct Deployment {
-  std::string id;          // UUID, chosen by the daemon
-  std::string request_id;  // unique
-  std::string
-      request_digest;  // SHA-256 of the order, to tell a repeat from a conflict
+  std::string id;              // UUID, chosen by the daemon
+  std::string request_id;      // unique
+  std::string request_digest;  // SHA-256 of the order, to tell a repeat from a conflict
   std::string organization;
   std::string customer_id;
   std::string application_name;
@@ -123,8 +122,7 @@ class Ledger {
   // Opens or creates `path` (mode 0600), migrates it, and runs quick_check.
   // LedgerDamaged, with a sentence that says what to do, changes nothing.
   // FAILED_PRECONDITION for a newer schema.
-  static absl::StatusOr<std::unique_ptr<Ledger>> Open(const std::string& path,
-                                                      base::Clock& clock);
+  static absl::StatusOr<std::unique_ptr<Ledger>> Open(const std::string& path, base::Clock& clock);
   virtual ~Ledger() = default;
 
   struct CreateOutcome {
@@ -133,27 +131,25 @@ class Ledger {
   };
   // One transaction: the row and its event. A known request_id with another
   // digest: RequestConflict.
-  virtual absl::StatusOr<CreateOutcome> CreateDeployment(
-      const Deployment& deployment, PayloadOf payload) = 0;
+  virtual absl::StatusOr<CreateOutcome> CreateDeployment(const Deployment& deployment,
+                                                         PayloadOf payload) = 0;
 
   // One transaction: replaces the row of `deployment.id`, appends its event
   // (sequence and update_time are set in the answer). `expected_sequence`
   // guards against lost updates: ABORTED when the row has moved on.
   // FAILED_PRECONDITION when another deployment runs on the same port.
-  virtual absl::StatusOr<Deployment> UpdateDeployment(
-      const Deployment& deployment, int64_t expected_sequence,
-      PayloadOf payload) = 0;
+  virtual absl::StatusOr<Deployment> UpdateDeployment(const Deployment& deployment,
+                                                      int64_t expected_sequence,
+                                                      PayloadOf payload) = 0;
 
   // Appends an event that belongs to no deployment's state.
   virtual absl::StatusOr<EventRecord> AppendEvent(const EventDraft& draft) = 0;
 
   virtual absl::StatusOr<Deployment> GetDeployment(const std::string& id) = 0;
   // Newest first.
-  virtual absl::StatusOr<std::vector<Deployment>> ListDeployments(
-      const DeploymentQuery& query) = 0;
+  virtual absl::StatusOr<std::vector<Deployment>> ListDeployments(const DeploymentQuery& query) = 0;
   // Ascending by sequence.
-  virtual absl::StatusOr<std::vector<EventRecord>> ListEvents(
-      const EventQuery& query) = 0;
+  virtual absl::StatusOr<std::vector<EventRecord>> ListEvents(const EventQuery& query) = 0;
   // 0 when empty.
   virtual absl::StatusOr<int64_t> LastSequence() = 0;
   // Smallest sequence that is kept; 1 unless trimmed.
@@ -162,8 +158,7 @@ class Ledger {
   // Called after each commit with the new events, in order, still under the
   // write lock: keep it short and do not call the ledger from it. Set once,
   // before the first write.
-  virtual void SetCommitObserver(
-      std::function<void(const EventRecord&)> observer) = 0;
+  virtual void SetCommitObserver(std::function<void(const EventRecord&)> observer) = 0;
 
   // integrity_check and every link of the hash chain.
   virtual absl::StatusOr<VerifyResult> Verify() = 0;

@@ -43,16 +43,13 @@ class Registry {
   // All known ports, present or not, sorted by name.
   virtual std::vector<BoardInfo> List() const = 0;
   // By name or alias; PortNotFound.
-  virtual absl::StatusOr<BoardInfo> Get(
-      const std::string& port_or_alias) const = 0;
+  virtual absl::StatusOr<BoardInfo> Get(const std::string& port_or_alias) const = 0;
   // The opener of a port; PortNotFound. Stays valid as long as the registry.
-  virtual absl::StatusOr<ports::StreamOpener*> OpenerOf(
-      const std::string& port) = 0;
+  virtual absl::StatusOr<ports::StreamOpener*> OpenerOf(const std::string& port) = 0;
   // Remembers what the loader said of the board at `port`, if it is still
   // arrival `arrival`.
-  virtual void SetFacts(const std::string& port, uint64_t arrival,
-                        const std::string& chip, const std::string& mac,
-                        uint32_t flash_size_bytes) = 0;
+  virtual void SetFacts(const std::string& port, uint64_t arrival, const std::string& chip,
+                        const std::string& mac, uint32_t flash_size_bytes) = 0;
   // `observer` gets each change, on the registry's thread, without its lock
   // held. Set before Start.
   virtual void SetObserver(std::function<void(const BoardInfo&)> observer) = 0;

@@ -29,13 +29,12 @@ enum class Chip {
 // Facts of one chip. Sources are named per field in chip.cc.
 struct ChipTraits {
   Chip chip;
-  absl::string_view name;  // "ESP32-C3"
-  absl::string_view
-      stub_name;           // file name of its stub without ".json": "esp32c3"
-  uint16_t image_chip_id;  // extended image header, bytes 12-13; also
-                           // GET_SECURITY_INFO's id
-  uint32_t bootloader_offset;  // where the ROM looks for the second-stage
-                               // bootloader in flash
+  absl::string_view name;       // "ESP32-C3"
+  absl::string_view stub_name;  // file name of its stub without ".json": "esp32c3"
+  uint16_t image_chip_id;       // extended image header, bytes 12-13; also
+                                // GET_SECURITY_INFO's id
+  uint32_t bootloader_offset;   // where the ROM looks for the second-stage
+                                // bootloader in flash
 };
 
 const ChipTraits& TraitsOf(Chip chip);

@@ -33,8 +33,7 @@ struct BoardFacts {
   Chip chip;
   MacAddress mac;
   uint32_t flash_size_bytes = 0;
-  uint32_t flash_jedec_id =
-      0;  // manufacturer in bits 0-7, then memory type and capacity
+  uint32_t flash_jedec_id = 0;  // manufacturer in bits 0-7, then memory type and capacity
   bool secure_boot = false;
   bool flash_encryption = false;
   bool secure_download = false;
@@ -51,7 +50,7 @@ using ProgressCallback = std::function<void(const FlashProgress&)>;
 struct FlashResult {
   uint64_t image_bytes = 0;    // size of the whole plan
   uint64_t written_bytes = 0;  // of these, what differed and was written
-  uint64_t sent_bytes = 0;  // payload sent for it, compressed where compressed
+  uint64_t sent_bytes = 0;     // payload sent for it, compressed where compressed
   uint32_t baud_rate = 0;
   bool stub = false;
 };
@@ -65,8 +64,7 @@ struct FlashResult {
 class Flasher {
  public:
   // `stream`, `clock` and `cancellation` must outlive the flasher.
-  static std::unique_ptr<Flasher> Create(ports::ByteStream& stream,
-                                         base::Clock& clock,
+  static std::unique_ptr<Flasher> Create(ports::ByteStream& stream, base::Clock& clock,
                                          const base::Cancellation& cancellation,
                                          const FlasherOptions& options);
   virtual ~Flasher() = default;
@@ -80,12 +78,11 @@ class Flasher {
   virtual absl::StatusOr<BoardFacts> Identify() = 0;
   // Writes what differs from the chip's content. Needs Identify. Calling it
   // again continues: what is already right is skipped.
-  virtual absl::StatusOr<FlashResult> Flash(
-      const FlashPlan& plan, const ProgressCallback& progress) = 0;
+  virtual absl::StatusOr<FlashResult> Flash(const FlashPlan& plan,
+                                            const ProgressCallback& progress) = 0;
   // Compares the MD5 of every region, as the chip computes it, with the plan.
   // FlashVerifyFailed names the first region that differs.
-  virtual absl::Status Verify(const FlashPlan& plan,
-                              const ProgressCallback& progress) = 0;
+  virtual absl::Status Verify(const FlashPlan& plan, const ProgressCallback& progress) = 0;
   // Leaves the loader and starts the program in flash, at 115200. The stream
   // then carries its output.
   virtual absl::Status Boot() = 0;

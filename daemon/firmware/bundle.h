@@ -30,8 +30,7 @@ struct BundleImage {
 };
 
 struct Provenance {
-  std::string
-      source_kind;  // "esp-idf", "platformio", "esp-web-tools", "merged-image"
+  std::string source_kind;  // "esp-idf", "platformio", "esp-web-tools", "merged-image"
   std::string source_name;
   std::string source_sha256;
   std::map<std::string, std::string> facts;

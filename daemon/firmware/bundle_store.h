@@ -42,9 +42,10 @@ class BundleStore {
  public:
   // Makes the folders and reads every manifest; a manifest that does not parse
   // is reported in `damaged()` and left alone.
-  static absl::StatusOr<std::unique_ptr<BundleStore>> Open(
-      const std::string& root, base::FileSystem& file_system,
-      base::Clock& clock, const ImportLimits& limits);
+  static absl::StatusOr<std::unique_ptr<BundleStore>> Open(const std::string& root,
+                                                           base::FileSystem& file_system,
+                                                           base::Clock& clock,
+                                                           const ImportLimits& limits);
   virtual ~BundleStore() = default;
 
   // Checks everything in `package` (see importer.h); BundleInvalid names file
@@ -59,8 +60,7 @@ class BundleStore {
   virtual absl::StatusOr<Bundle> Retire(absl::string_view id) = 0;
   // The bytes of one image, checked against its digest: BundleDamaged when they
   // differ.
-  virtual absl::StatusOr<std::vector<uint8_t>> LoadImage(
-      const BundleImage& image) const = 0;
+  virtual absl::StatusOr<std::vector<uint8_t>> LoadImage(const BundleImage& image) const = 0;
   // Files that should be manifests and are not.
   virtual std::vector<std::string> damaged() const = 0;
 };

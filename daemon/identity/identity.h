@@ -48,29 +48,25 @@ struct IdentityOptions {
 std::vector<NvsMapping> DefaultNvsMappings();
 
 // CustomerInvalid naming each wrong field, in one message.
-absl::Status ValidateCustomer(const Customer& customer,
-                              const std::string& today);
+absl::Status ValidateCustomer(const Customer& customer, const std::string& today);
 // RequestInvalid when a pattern, length or mapping is wrong; asked once, when
 // the configuration is read.
 absl::Status ValidateIdentityOptions(const IdentityOptions& options);
 
 // A password of `length` characters from an alphabet without look-alikes (no 0
 // O 1 l I), WPA2-legal.
-absl::StatusOr<std::string> MakePassword(base::RandomSource& random,
-                                         int length);
+absl::StatusOr<std::string> MakePassword(base::RandomSource& random, int length);
 
 // The SSID for a customer on the board with `mac` ("7c:df:a1:00:00:01"); at
 // most 32 bytes, else IdentityDoesNotFit.
-absl::StatusOr<std::string> MakeSsid(const IdentityOptions& options,
-                                     const Customer& customer,
+absl::StatusOr<std::string> MakeSsid(const IdentityOptions& options, const Customer& customer,
                                      const std::string& mac);
 
 // The NVS partition image (size bytes, a multiple of 4096) that carries the
 // identity. IdentityDoesNotFit when it does not.
 absl::StatusOr<std::vector<uint8_t>> BuildIdentityPartition(
-    const IdentityOptions& options, const Customer& customer,
-    const Identity& identity, const std::string& mac,
-    const std::string& deployment_id, uint32_t size);
+    const IdentityOptions& options, const Customer& customer, const Identity& identity,
+    const std::string& mac, const std::string& deployment_id, uint32_t size);
 
 }  // namespace kiln::identity
 

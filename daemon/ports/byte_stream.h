@@ -16,8 +16,8 @@ namespace kiln::ports {
 // What stands between the station and the chip's UART; decides the reset
 // sequence and block sizes.
 enum class LinkKind {
-  kUartBridge,  // CP210x, CH34x, FTDI …: DTR and RTS reach EN and IO0 through
-                // the auto-reset circuit
+  kUartBridge,      // CP210x, CH34x, FTDI …: DTR and RTS reach EN and IO0 through
+                    // the auto-reset circuit
   kUsbSerialJtag,   // Espressif's USB-Serial/JTAG peripheral (303a:1001)
   kUsbOtg,          // the chip's own CDC-ACM by USB-OTG (S2, S3, P4)
   kPseudoTerminal,  // a simulated board; the lines travel on a control socket
@@ -46,13 +46,11 @@ class ByteStream {
   // Waits until at least one byte is there, then takes what there is, at most
   // `buffer.size()`. Returns the number of bytes, at least 1. A timeout of zero
   // only looks.
-  virtual absl::StatusOr<size_t> Read(absl::Span<uint8_t> buffer,
-                                      absl::Duration timeout) = 0;
+  virtual absl::StatusOr<size_t> Read(absl::Span<uint8_t> buffer, absl::Duration timeout) = 0;
 
   // Hands all of `bytes` to the system, waiting at most `timeout` for room.
   // They may still be on the wire when it returns; see Drain.
-  virtual absl::Status Write(absl::Span<const uint8_t> bytes,
-                             absl::Duration timeout) = 0;
+  virtual absl::Status Write(absl::Span<const uint8_t> bytes, absl::Duration timeout) = 0;
 
   // Waits until everything written has left the adapter's driver.
   virtual absl::Status Drain(absl::Duration timeout) = 0;

@@ -1,0 +1,124 @@
+#ifndef KILN_DAEMON_PIPELINE_SCHEDULER_H_
+#define KILN_DAEMON_PIPELINE_SCHEDULER_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "base/file_system.h"
+#include "base/random.h"
+#include "daemon/boards/registry.h"
+#include "daemon/esp/flasher.h"
+#include "daemon/firmware/bundle_store.h"
+#include "daemon/identity/identity.h"
+#include "daemon/telemetry/metrics.h"
+#include "kiln/v1/station.pb.h"
+#include "storage/ledger.h"
+
+namespace kiln::pipeline {
+
+// What a client orders.
+struct Order {
+  std::string request_id;
+  identity::Customer customer;
+  std::string bundle;  // id or unique prefix
+  std::string port;    // name, alias, or "any"
+};
+
+struct StepTimeouts {
+  absl::Duration prepare = absl::Seconds(30);
+  absl::Duration connect = absl::Seconds(30);
+  absl::Duration identify = absl::Seconds(30);
+  absl::Duration flash = absl::Minutes(10);
+  absl::Duration verify = absl::Minutes(3);
+  absl::Duration boot = absl::Seconds(10);
+  absl::Duration confirm = absl::Seconds(30);
+  absl::Duration export_record = absl::Seconds(30);
+};
+
+struct ConfirmOptions {
+  // Require the board's own report on the serial line. Off: a clean boot (no boot loop) is enough.
+  bool serial = true;
+  // Also GET http://{ip}/mac, as the source documents describe.
+  bool http = false;
+  std::string ip = "192.168.4.1";
+  int http_tries = 5;
+  absl::Duration http_timeout = absl::Seconds(5);
+};
+
+struct PipelineOptions {
+  std::string station_id;
+  std::string tool_version;
+  std::string export_directory;
+  std::string deployed_by = "kiln";
+  absl::TimeZone time_zone;
+  int max_pending = 1000;  // StationBusy above
+  StepTimeouts timeouts;
+  ConfirmOptions confirm;
+  identity::IdentityOptions identity;
+  esp::FlasherOptions flasher;
+  // Called with "<step>:enter", "<step>:leave", ... at every point where a crash test may kill the
+  // daemon.
+  std::function<void(const std::string&)> failpoint;
+};
+
+// GET for the confirm step, so that tests need no network.
+class HttpGetter {
+ public:
+  virtual ~HttpGetter() = default;
+  // The body (at most 64 KiB) of a 200 answer; BoardNetworkUnreachable otherwise.
+  virtual absl::StatusOr<std::string> Get(const std::string& url, absl::Duration timeout) = 0;
+};
+
+// Everything the pipeline needs of the world; not owned, must outlive it.
+struct PipelineParts {
+  storage::Ledger* ledger;
+  boards::Registry* boards;
+  firmware::BundleStore* bundles;
+  base::FileSystem* files;
+  base::Clock* clock;
+  base::RandomSource* random;
+  telemetry::Metrics* metrics;
+  HttpGetter* http;
+  // Live progress, not in the ledger. May be empty.
+  std::function<void(const v1::Progress&)> progress;
+};
+
+// The pipeline's front: takes orders, gives each to the worker of its port when a board is there,
+// and walks the step table there. One worker thread a port, made when the port is first needed.
+// Owned by main, called by the API from any thread.
+class Scheduler {
+ public:
+  static std::unique_ptr<Scheduler> Create(const PipelineParts& parts,
+                                           const PipelineOptions& options);
+  virtual ~Scheduler() = default;
+
+  // Reads the ledger, puts every deployment that is not ended back to work (see recovery.h), and
+  // starts.
+  virtual absl::Status Start() = 0;
+  // No new work; running writes go on to a safe point; returns when all workers have stopped or
+  // `timeout` has passed (DEADLINE_EXCEEDED). What was interrupted continues after the next start.
+  virtual absl::Status Drain(absl::Duration timeout) = 0;
+
+  virtual absl::StatusOr<storage::Deployment> Create(const Order& order, bool validate_only) = 0;
+  virtual absl::StatusOr<storage::Deployment> Cancel(const std::string& id) = 0;
+  virtual absl::StatusOr<storage::Deployment> Retry(const std::string& id,
+                                                    const std::string& request_id) = 0;
+  // Holds `port` while `use` runs, as a deployment would; StationBusy-class errors when it is in
+  // use. For IdentifyBoard.
+  virtual absl::Status WithIdlePort(const std::string& port,
+                                    const std::function<absl::Status()>& use) = 0;
+  // The id of the deployment that runs on `port`, or empty.
+  virtual std::string RunningOn(const std::string& port) const = 0;
+  // A board arrived or left; wakes whoever waits for it. Called from the registry's observer.
+  virtual void OnBoardChange(const boards::BoardInfo& board) = 0;
+  virtual bool draining() const = 0;
+};
+
+}  // namespace kiln::pipeline
+
+#endif  // KILN_DAEMON_PIPELINE_SCHEDULER_H_
