@@ -1,0 +1,37 @@
+# The daily commands. `make` alone lists them.
+BUILD ?= build
+STUBS ?= $(CURDIR)/.cache/stubs
+export CCACHE_DIR ?= $(HOME)/.cache/ccache
+
+.PHONY: help setup build test demo check bench format clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install what is missing (asks for sudo only then)
+	@KILN_STUBS=$(STUBS) scripts/setup
+
+$(BUILD)/build.ninja: CMakeLists.txt
+	cmake -G Ninja -B $(BUILD) -DCMAKE_BUILD_TYPE=RelWithDebInfo
+
+build: setup $(BUILD)/build.ninja ## build everything into build/
+	@cmake --build $(BUILD)
+
+test: build ## build, then run every test that needs no special machinery
+	@KILN_STUBS=$(STUBS) scripts/run-tests $(BUILD)
+
+demo: setup $(BUILD)/build.ninja ## four simulated boards through complete deployments (PORT=/dev/ttyUSB0: a real one)
+	@cmake --build $(BUILD) --target kilnd kiln kiln-sim
+	@KILN_STUBS=$(STUBS) PORT="$(PORT)" scripts/demo $(BUILD)
+
+check: ## the long suites: linters, sanitizers, oracles, crash tests (what .ci/run does after `make test`)
+	@KILN_STUBS=$(STUBS) scripts/check
+
+bench: build ## print the figures of docs/performance.md
+	@KILN_STUBS=$(STUBS) scripts/bench $(BUILD)
+
+format: ## format the C++ sources
+	@git ls-files '*.cc' '*.h' | xargs clang-format-19 -i
+
+clean: ## remove the build folders
+	rm -rf build build-*
