@@ -1,0 +1,166 @@
+#include "daemon/api/wire/rpc_wire.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "google/protobuf/any.pb.h"
+#include "rpc_status.pb.h"
+
+namespace kiln::rpc {
+namespace {
+
+constexpr char kErrorInfoUrl[] = "type.googleapis.com/google.rpc.ErrorInfo";
+constexpr char kBadRequestUrl[] = "type.googleapis.com/google.rpc.BadRequest";
+constexpr char kLocalizedMessageUrl[] = "type.googleapis.com/google.rpc.LocalizedMessage";
+constexpr char kFailureUrl[] = "type.googleapis.com/kiln.v1.Failure";
+
+void AddDetail(rpcwire::RpcStatus& status, const char* type_url,
+               const google::protobuf::MessageLite& message) {
+  google::protobuf::Any& any = *status.add_details();
+  any.set_type_url(type_url);
+  any.set_value(message.SerializeAsString());
+}
+
+// Length of the well-formed UTF-8 sequence at the start of `text` (RFC 3629, section 4), or 0.
+size_t Utf8SequenceLength(absl::string_view text) {
+  const auto byte = [text](size_t i) { return static_cast<uint8_t>(text[i]); };
+  const auto continues = [&](size_t i, uint8_t low = 0x80, uint8_t high = 0xBF) {
+    return i < text.size() && byte(i) >= low && byte(i) <= high;
+  };
+  const uint8_t lead = byte(0);
+  if (lead < 0x80) return 1;
+  if (lead >= 0xC2 && lead <= 0xDF) return continues(1) ? 2 : 0;
+  if (lead >= 0xE0 && lead <= 0xEF) {
+    const uint8_t low = lead == 0xE0 ? 0xA0 : 0x80;
+    const uint8_t high = lead == 0xED ? 0x9F : 0xBF;  // no surrogates
+    return continues(1, low, high) && continues(2) ? 3 : 0;
+  }
+  if (lead >= 0xF0 && lead <= 0xF4) {
+    const uint8_t low = lead == 0xF0 ? 0x90 : 0x80;
+    const uint8_t high = lead == 0xF4 ? 0x8F : 0xBF;
+    return continues(1, low, high) && continues(2) && continues(3) ? 4 : 0;
+  }
+  return 0;
+}
+
+std::optional<rpcwire::RpcStatus> ParseDetails(const grpc::Status& status) {
+  rpcwire::RpcStatus parsed;
+  if (!parsed.ParseFromString(status.error_details())) return std::nullopt;
+  return parsed;
+}
+
+void AddText(v1::Failure& failure, const char* language, const errors::Text& text) {
+  v1::FailureText& added = *failure.add_texts();
+  added.set_language(language);
+  added.set_message(text.message);
+  for (const std::string& tip : text.tips) added.add_tips(tip);
+}
+
+}  // namespace
+
+v1::Failure FailureFrom(errors::ErrorCode code, absl::string_view detail) {
+  const errors::CatalogueEntry& entry = errors::Lookup(code);
+  const errors::ClassTraits& traits = errors::TraitsOf(entry.error_class);
+  v1::Failure failure;
+  failure.set_code(std::string(entry.name));
+  failure.set_error_class(std::string(traits.name));
+  failure.set_legacy_type(std::string(traits.legacy_type));
+  failure.set_detail(SafeText(detail, kMaxDetailBytes));
+  failure.set_retryable(entry.retryable);
+  failure.set_icon(std::string(traits.icon));
+  failure.set_colour(std::string(traits.colour));
+  AddText(failure, "en", entry.english);
+  AddText(failure, "th", entry.thai);
+  return failure;
+}
+
+grpc::Status EncodeFailure(grpc::StatusCode code, absl::string_view message,
+                           const v1::Failure& failure,
+                           const std::vector<FieldViolation>& violations) {
+  std::string text = SafeText(message, kMaxDetailBytes);
+  if (text.empty() && failure.texts_size() > 0) text = failure.texts(0).message();
+
+  rpcwire::RpcStatus status;
+  status.set_code(static_cast<int32_t>(code));
+  status.set_message(text);
+
+  rpcwire::ErrorInfo info;
+  info.set_reason(failure.code());
+  info.set_domain(std::string(kErrorDomain));
+  (*info.mutable_metadata())["error_class"] = failure.error_class();
+  (*info.mutable_metadata())["retryable"] = failure.retryable() ? "true" : "false";
+  AddDetail(status, kErrorInfoUrl, info);
+
+  if (!violations.empty()) {
+    rpcwire::BadRequest bad_request;
+    for (const FieldViolation& violation : violations) {
+      auto& added = *bad_request.add_field_violations();
+      added.set_field(SafeText(violation.field, 100));
+      added.set_description(SafeText(violation.description, 200));
+    }
+    AddDetail(status, kBadRequestUrl, bad_request);
+  }
+  for (const v1::FailureText& failure_text : failure.texts()) {
+    rpcwire::LocalizedMessage localized;
+    localized.set_locale(failure_text.language());
+    localized.set_message(failure_text.message());
+    AddDetail(status, kLocalizedMessageUrl, localized);
+  }
+  AddDetail(status, kFailureUrl, failure);
+  return grpc::Status(code, text, status.SerializeAsString());
+}
+
+absl::StatusOr<v1::Failure> FailureOf(const grpc::Status& status) {
+  if (status.error_details().empty()) {
+    return absl::NotFoundError("the status carries no details");
+  }
+  const std::optional<rpcwire::RpcStatus> parsed = ParseDetails(status);
+  if (!parsed.has_value()) return absl::InvalidArgumentError("the status details do not parse");
+  for (const google::protobuf::Any& any : parsed->details()) {
+    if (any.type_url() != kFailureUrl) continue;
+    v1::Failure failure;
+    if (!failure.ParseFromString(any.value())) {
+      return absl::InvalidArgumentError("the failure in the status details does not parse");
+    }
+    return failure;
+  }
+  return absl::NotFoundError("the status details hold no kiln.v1.Failure");
+}
+
+std::vector<FieldViolation> FieldViolationsOf(const grpc::Status& status) {
+  std::vector<FieldViolation> violations;
+  const std::optional<rpcwire::RpcStatus> parsed = ParseDetails(status);
+  if (!parsed.has_value()) return violations;
+  for (const google::protobuf::Any& any : parsed->details()) {
+    rpcwire::BadRequest bad_request;
+    if (any.type_url() != kBadRequestUrl || !bad_request.ParseFromString(any.value())) continue;
+    for (const auto& violation : bad_request.field_violations()) {
+      violations.push_back({violation.field(), violation.description()});
+    }
+  }
+  return violations;
+}
+
+std::string SafeText(absl::string_view text, size_t max_bytes) {
+  std::string safe;
+  while (!text.empty()) {
+    const size_t length = Utf8SequenceLength(text);
+    const bool control =
+        length == 1 && (static_cast<uint8_t>(text[0]) < 0x20 || text[0] == 0x7F) && text[0] != '\n';
+    const absl::string_view piece =
+        length == 0 || control ? absl::string_view("?") : text.substr(0, length);
+    if (safe.size() + piece.size() > max_bytes) break;
+    absl::StrAppend(&safe, piece);
+    text.remove_prefix(length == 0 ? 1 : length);
+  }
+  return safe;
+}
+
+}  // namespace kiln::rpc
