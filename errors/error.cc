@@ -72,7 +72,10 @@ absl::StatusCode CanonicalCode(ErrorCode code) {
     case ErrorCode::kBundleTooLarge:
     case ErrorCode::kStationBusy:
     case ErrorCode::kDiskFull:
+    case ErrorCode::kReaderTooSlow:
       return absl::StatusCode::kResourceExhausted;
+    case ErrorCode::kSequenceOutOfRange:
+      return absl::StatusCode::kOutOfRange;
     case ErrorCode::kPortPermission:
       return absl::StatusCode::kPermissionDenied;
     case ErrorCode::kStationDraining:
