@@ -81,6 +81,12 @@ class StreamOpener {
   virtual absl::StatusOr<std::unique_ptr<ByteStream>> Open() = 0;
   // For people: "/dev/ttyUSB0", "socket://localhost:5555".
   virtual std::string address() const = 0;
+  // Whether something is there to open, as far as a look at the file system can
+  // tell: no device is opened or disturbed. A socket is always present.
+  virtual bool Present() = 0;
+  // Tells one plugging-in from the next where the system can: changes when what
+  // is present was gone and came again between two looks. May be empty.
+  virtual std::string Instance() { return ""; }
 };
 
 }  // namespace kiln::ports
