@@ -56,6 +56,11 @@ class Registry {
   // Starts and stops looking.
   virtual absl::Status Start() = 0;
   virtual void Stop() = 0;
+  // Looks at once, on the calling thread, and tells the observer of what
+  // changed before it returns: for whoever has just learnt that a board left,
+  // and for tests. Neither from the observer nor with a lock held that the
+  // observer takes.
+  virtual void ScanNow() {}
 };
 
 }  // namespace kiln::boards

@@ -1,0 +1,26 @@
+#ifndef KILN_DAEMON_BOARDS_CREATE_REGISTRY_H_
+#define KILN_DAEMON_BOARDS_CREATE_REGISTRY_H_
+
+#include <memory>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "daemon/boards/port_source.h"
+#include "daemon/boards/registry.h"
+
+namespace kiln::boards {
+
+// The safety net under all events: how often the registry looks by itself.
+inline constexpr absl::Duration kScanInterval = absl::Seconds(1);
+
+// The station's registry over `sources`. When several sources name the same
+// port, the first one that has it present wins and the first alias given is
+// kept; when several find the same address under different names, only the
+// first is used. `clock` must outlive the registry.
+std::unique_ptr<Registry> CreateRegistry(std::vector<std::unique_ptr<PortSource>> sources,
+                                         base::Clock& clock);
+
+}  // namespace kiln::boards
+
+#endif  // KILN_DAEMON_BOARDS_CREATE_REGISTRY_H_
