@@ -1,6 +1,7 @@
 #ifndef KILN_STORAGE_LEDGER_H_
 #define KILN_STORAGE_LEDGER_H_
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -49,14 +50,15 @@ struct Deployment {
   std::string mac;
   uint32_t flash_size_bytes = 0;
   std::string wifi_ssid;
-  std::string wifi_password;  // a secret; never leaves through events
+  std::string wifi_password;       // a secret; never leaves through events; lists leave it empty
+  bool has_wifi_password = false;  // whether one is stored; set by the ledger, in lists too
   std::string record_path;
   std::string error_code;  // catalogue name; empty without a failure
   std::string error_detail;
   // Everything the ledger need not search: step times, flash statistics
   // (serialized by the pipeline).
   std::string details;
-  absl::Time create_time;
+  absl::Time create_time;  // the ledger's clock at creation when left at the epoch
   absl::Time update_time;
   absl::Time start_time = absl::InfinitePast();  // InfinitePast: not yet
   absl::Time end_time = absl::InfinitePast();
@@ -107,6 +109,17 @@ struct VerifyResult {
   std::string problem;
 };
 
+// How many deployments are in each state: `counts[static_cast<int>(state)]`.
+using StateCounts = std::array<int64_t, 7>;
+
+struct LedgerOptions {
+  // False: no fsync. For tests that open hundreds of ledgers and never lose power; kilnd never sets
+  // it.
+  bool durable = true;
+  // Name of a registered SQLite VFS, for tests that inject faults. Empty: the system's.
+  std::string vfs;
+};
+
 // Makes the payload of an event once its deployment row is final, inside the
 // transaction: the row that is passed has its new `sequence` set already.
 using PayloadOf = absl::FunctionRef<std::string(const Deployment&)>;
@@ -122,7 +135,12 @@ class Ledger {
   // Opens or creates `path` (mode 0600), migrates it, and runs quick_check.
   // LedgerDamaged, with a sentence that says what to do, changes nothing.
   // FAILED_PRECONDITION for a newer schema.
+  // A second ledger on the same path, in this process or another, is refused (LedgerWriteFailed)
+  // through the lock on `path`.lock. An older schema is copied beside the ledger before it is
+  // migrated. `clock` must outlive the ledger.
   static absl::StatusOr<std::unique_ptr<Ledger>> Open(const std::string& path, base::Clock& clock);
+  static absl::StatusOr<std::unique_ptr<Ledger>> Open(const std::string& path, base::Clock& clock,
+                                                      const LedgerOptions& options);
   virtual ~Ledger() = default;
 
   struct CreateOutcome {
@@ -137,7 +155,9 @@ class Ledger {
   // One transaction: replaces the row of `deployment.id`, appends its event
   // (sequence and update_time are set in the answer). `expected_sequence`
   // guards against lost updates: ABORTED when the row has moved on.
-  // FAILED_PRECONDITION when another deployment runs on the same port.
+  // FAILED_PRECONDITION when another deployment runs on the same port. The order (ids, customer,
+  // bundle, requested port, creation time) cannot change: INVALID_ARGUMENT. An empty wifi_password
+  // keeps the stored one; the answer has it. INTERNAL when the payload holds the password.
   virtual absl::StatusOr<Deployment> UpdateDeployment(const Deployment& deployment,
                                                       int64_t expected_sequence,
                                                       PayloadOf payload) = 0;
@@ -145,9 +165,14 @@ class Ledger {
   // Appends an event that belongs to no deployment's state.
   virtual absl::StatusOr<EventRecord> AppendEvent(const EventDraft& draft) = 0;
 
+  // With its WiFi password. NOT_FOUND (DeploymentNotFound).
   virtual absl::StatusOr<Deployment> GetDeployment(const std::string& id) = 0;
-  // Newest first.
+  // Newest first, without WiFi passwords. `port` means the port that runs or ran it.
+  // INVALID_ARGUMENT for a limit below 1 or an unknown cursor.
   virtual absl::StatusOr<std::vector<Deployment>> ListDeployments(const DeploymentQuery& query) = 0;
+  // Every PENDING and RUNNING deployment, oldest first, without WiFi passwords.
+  virtual absl::StatusOr<std::vector<Deployment>> FindDeploymentsNotEnded() = 0;
+  virtual absl::StatusOr<StateCounts> CountByState() = 0;
   // Ascending by sequence.
   virtual absl::StatusOr<std::vector<EventRecord>> ListEvents(const EventQuery& query) = 0;
   // 0 when empty.

@@ -1,0 +1,395 @@
+#include "storage/ledger.h"
+
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "base/status_macros.h"
+#include "base/unique_fd.h"
+#include "errors/error.h"
+#include "storage/deployment_queries.h"
+#include "storage/event_chain.h"
+#include "storage/ledger_file.h"
+#include "storage/migrations.h"
+#include "storage/sqlite_database.h"
+
+namespace kiln::storage {
+namespace {
+
+// CheckHealth calls the disk full below this: a commit with its checkpoint needs far less.
+constexpr uint64_t kLeastFreeBytes = uint64_t{1} << 20;
+// Shortest WPA2 passphrase (IEEE 802.11i, annex H.4.1). Anything shorter is no real password and
+// may occur in a payload by chance.
+constexpr size_t kShortestPassword = 8;
+
+absl::Status NotFound(const std::string& id) {
+  return errors::MakeError(errors::ErrorCode::kDeploymentNotFound,
+                           absl::StrCat("no deployment ", id));
+}
+
+absl::Status CheckDeployment(const Deployment& deployment) {
+  if (deployment.id.empty() || deployment.request_id.empty()) {
+    return absl::InvalidArgumentError("a deployment needs an id and a request id");
+  }
+  if (deployment.state == DeploymentState::kRunning && deployment.port.empty()) {
+    return absl::InvalidArgumentError("a running deployment needs a port");
+  }
+  return absl::OkStatus();
+}
+
+bool SameOrder(const Deployment& a, const Deployment& b) {
+  return a.request_id == b.request_id && a.request_digest == b.request_digest &&
+         a.organization == b.organization && a.customer_id == b.customer_id &&
+         a.application_name == b.application_name && a.expiry_date == b.expiry_date &&
+         a.bundle_id == b.bundle_id && a.requested_port == b.requested_port &&
+         a.create_time == b.create_time;
+}
+
+class SqliteLedger final : public Ledger {
+ public:
+  // What Open has gathered.
+  struct Parts {
+    base::UniqueFd lock;
+    std::unique_ptr<SqliteDatabase> writer;
+    std::unique_ptr<SqliteDatabase> reader;
+    ino_t inode = 0;
+  };
+
+  SqliteLedger(const std::string& path, base::Clock& clock, const LedgerOptions& options,
+               Parts parts)
+      : path_(path),
+        clock_(clock),
+        options_(options),
+        lock_(std::move(parts.lock)),
+        inode_(parts.inode),
+        writer_(std::move(parts.writer)),
+        reader_(std::move(parts.reader)) {}
+
+  ~SqliteLedger() override {
+    // The writer goes last: the last connection checkpoints and removes the log.
+    absl::MutexLock write_lock(&write_mutex_);
+    absl::MutexLock read_lock(&read_mutex_);
+    reader_.reset();
+    writer_.reset();
+  }
+
+  absl::StatusOr<CreateOutcome> CreateDeployment(const Deployment& deployment,
+                                                 PayloadOf payload) override {
+    RETURN_IF_ERROR(CheckDeployment(deployment));
+    absl::MutexLock lock(&write_mutex_);
+    absl::StatusOr<CreateOutcome> outcome = CreateLocked(deployment, payload);
+    NoteWrite(outcome.status());
+    return outcome;
+  }
+
+  absl::StatusOr<Deployment> UpdateDeployment(const Deployment& deployment,
+                                              int64_t expected_sequence,
+                                              PayloadOf payload) override {
+    RETURN_IF_ERROR(CheckDeployment(deployment));
+    absl::MutexLock lock(&write_mutex_);
+    absl::StatusOr<Deployment> updated = UpdateLocked(deployment, expected_sequence, payload);
+    NoteWrite(updated.status());
+    return updated;
+  }
+
+  absl::StatusOr<EventRecord> AppendEvent(const EventDraft& draft) override {
+    absl::MutexLock lock(&write_mutex_);
+    absl::StatusOr<EventRecord> event = AppendLocked(draft);
+    NoteWrite(event.status());
+    return event;
+  }
+
+  absl::StatusOr<Deployment> GetDeployment(const std::string& id) override {
+    absl::MutexLock lock(&read_mutex_);
+    ASSIGN_OR_RETURN(std::optional<Deployment> found, FindDeployment(*reader_, id));
+    if (!found.has_value()) return NotFound(id);
+    return *std::move(found);
+  }
+
+  absl::StatusOr<std::vector<Deployment>> ListDeployments(const DeploymentQuery& query) override {
+    absl::MutexLock lock(&read_mutex_);
+    return QueryDeployments(*reader_, query);
+  }
+
+  absl::StatusOr<std::vector<Deployment>> FindDeploymentsNotEnded() override {
+    absl::MutexLock lock(&read_mutex_);
+    return QueryNotEnded(*reader_);
+  }
+
+  absl::StatusOr<StateCounts> CountByState() override {
+    absl::MutexLock lock(&read_mutex_);
+    return CountDeployments(*reader_);
+  }
+
+  absl::StatusOr<std::vector<EventRecord>> ListEvents(const EventQuery& query) override {
+    absl::MutexLock lock(&read_mutex_);
+    return QueryEvents(*reader_, query);
+  }
+
+  absl::StatusOr<int64_t> LastSequence() override {
+    absl::MutexLock lock(&read_mutex_);
+    ASSIGN_OR_RETURN(const ChainHead head, ReadChainHead(*reader_));
+    return head.sequence;
+  }
+
+  absl::StatusOr<int64_t> FirstSequence() override {
+    absl::MutexLock lock(&read_mutex_);
+    return reader_->QueryInt("SELECT coalesce(min(sequence), 1) FROM events");
+  }
+
+  void SetCommitObserver(std::function<void(const EventRecord&)> observer) override {
+    absl::MutexLock lock(&write_mutex_);
+    observer_ = std::move(observer);
+  }
+
+  absl::StatusOr<VerifyResult> Verify() override;
+  absl::Status CheckHealth() override;
+
+  int schema_version() const override { return LatestSchemaVersion(); }
+
+ private:
+  absl::StatusOr<CreateOutcome> CreateLocked(const Deployment& deployment, PayloadOf payload)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  absl::StatusOr<Deployment> UpdateLocked(const Deployment& deployment, int64_t expected_sequence,
+                                          PayloadOf payload)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  absl::StatusOr<EventRecord> AppendLocked(const EventDraft& draft)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  // Makes the event of `deployment` and appends it; sets the deployment's sequence.
+  absl::StatusOr<EventRecord> AppendEventOf(Deployment& deployment, PayloadOf payload)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  absl::Status CheckPortFree(const Deployment& deployment)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  void Announce(const EventRecord& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_) {
+    if (observer_) observer_(event);
+  }
+  // Remembers whether the disk took the last write, for CheckHealth.
+  void NoteWrite(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_) {
+    disk_refused_ = errors::Is(status, errors::ErrorCode::kDiskFull) ||
+                    errors::Is(status, errors::ErrorCode::kLedgerWriteFailed);
+  }
+  absl::Status ProbeWrite() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+
+  const std::string path_;
+  base::Clock& clock_;
+  const LedgerOptions options_;
+  const base::UniqueFd lock_;
+  const ino_t inode_;
+
+  absl::Mutex write_mutex_ ABSL_ACQUIRED_BEFORE(read_mutex_);
+  std::unique_ptr<SqliteDatabase> writer_ ABSL_GUARDED_BY(write_mutex_);
+  std::function<void(const EventRecord&)> observer_ ABSL_GUARDED_BY(write_mutex_);
+  bool disk_refused_ ABSL_GUARDED_BY(write_mutex_) = false;
+
+  absl::Mutex read_mutex_;
+  std::unique_ptr<SqliteDatabase> reader_ ABSL_GUARDED_BY(read_mutex_);
+};
+
+absl::StatusOr<EventRecord> SqliteLedger::AppendEventOf(Deployment& deployment, PayloadOf payload) {
+  // Read inside the transaction, not remembered: there is no copy that a failed commit could leave
+  // wrong.
+  ASSIGN_OR_RETURN(ChainHead head, ReadChainHead(*writer_));
+  deployment.sequence = head.sequence + 1;
+  EventDraft draft;
+  draft.kind = 1;  // kiln.v1.EVENT_KIND_DEPLOYMENT
+  draft.subject = absl::StrCat("deployments/", deployment.id);
+  draft.payload = payload(deployment);
+  if (deployment.wifi_password.size() >= kShortestPassword &&
+      absl::StrContains(draft.payload, deployment.wifi_password)) {
+    return absl::InternalError("refused to store an event that holds a WiFi password");
+  }
+  return AppendToChain(*writer_, head, draft, deployment.update_time);
+}
+
+absl::Status SqliteLedger::CheckPortFree(const Deployment& deployment) {
+  if (deployment.state != DeploymentState::kRunning) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::string other, FindRunningOn(*writer_, deployment.port));
+  if (other.empty() || other == deployment.id) return absl::OkStatus();
+  return errors::MakeError(
+      errors::ErrorCode::kDeploymentStateWrong,
+      absl::StrCat("deployment ", other, " already runs on port ", deployment.port));
+}
+
+absl::StatusOr<Ledger::CreateOutcome> SqliteLedger::CreateLocked(const Deployment& deployment,
+                                                                 PayloadOf payload) {
+  ASSIGN_OR_RETURN(SqliteTransaction transaction,
+                   SqliteTransaction::Begin(*writer_, SqliteTransaction::Kind::kImmediate));
+  ASSIGN_OR_RETURN(std::optional<Deployment> known,
+                   FindByRequestId(*writer_, deployment.request_id));
+  if (known.has_value()) {
+    if (known->request_digest != deployment.request_digest) {
+      return errors::MakeError(errors::ErrorCode::kRequestConflict,
+                               absl::StrCat("request ", deployment.request_id,
+                                            " was a different order: deployment ", known->id));
+    }
+    return CreateOutcome{.deployment = *std::move(known), .repeated = true};
+  }
+  ASSIGN_OR_RETURN(const std::optional<Deployment> namesake,
+                   FindDeployment(*writer_, deployment.id));
+  if (namesake.has_value()) {
+    return absl::AlreadyExistsError(absl::StrCat("deployment ", deployment.id, " exists"));
+  }
+  RETURN_IF_ERROR(CheckPortFree(deployment));
+  Deployment row = deployment;
+  row.update_time = clock_.Now();
+  if (row.create_time == absl::UnixEpoch()) row.create_time = row.update_time;
+  row.has_wifi_password = !row.wifi_password.empty();
+  row = Normalized(std::move(row));
+  ASSIGN_OR_RETURN(const EventRecord event, AppendEventOf(row, payload));
+  RETURN_IF_ERROR(InsertDeployment(*writer_, row));
+  RETURN_IF_ERROR(transaction.Commit());
+  Announce(event);
+  return CreateOutcome{.deployment = std::move(row), .repeated = false};
+}
+
+absl::StatusOr<Deployment> SqliteLedger::UpdateLocked(const Deployment& deployment,
+                                                      int64_t expected_sequence,
+                                                      PayloadOf payload) {
+  ASSIGN_OR_RETURN(SqliteTransaction transaction,
+                   SqliteTransaction::Begin(*writer_, SqliteTransaction::Kind::kImmediate));
+  ASSIGN_OR_RETURN(const std::optional<Deployment> stored, FindDeployment(*writer_, deployment.id));
+  if (!stored.has_value()) return NotFound(deployment.id);
+  if (stored->sequence != expected_sequence) {
+    return absl::AbortedError(absl::StrCat("deployment ", deployment.id, " is at sequence ",
+                                           stored->sequence, ", not ", expected_sequence));
+  }
+  Deployment row = deployment;
+  row.update_time = clock_.Now();
+  row = Normalized(std::move(row));
+  if (!SameOrder(row, *stored)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the order of deployment ", deployment.id, " cannot be changed"));
+  }
+  if (row.wifi_password.empty()) row.wifi_password = stored->wifi_password;
+  row.has_wifi_password = !row.wifi_password.empty();
+  RETURN_IF_ERROR(CheckPortFree(row));
+  ASSIGN_OR_RETURN(const EventRecord event, AppendEventOf(row, payload));
+  RETURN_IF_ERROR(ReplaceDeployment(*writer_, row));
+  RETURN_IF_ERROR(transaction.Commit());
+  Announce(event);
+  return row;
+}
+
+absl::StatusOr<EventRecord> SqliteLedger::AppendLocked(const EventDraft& draft) {
+  ASSIGN_OR_RETURN(SqliteTransaction transaction,
+                   SqliteTransaction::Begin(*writer_, SqliteTransaction::Kind::kImmediate));
+  ASSIGN_OR_RETURN(ChainHead head, ReadChainHead(*writer_));
+  ASSIGN_OR_RETURN(EventRecord event, AppendToChain(*writer_, head, draft, clock_.Now()));
+  RETURN_IF_ERROR(transaction.Commit());
+  Announce(event);
+  return event;
+}
+
+absl::StatusOr<VerifyResult> SqliteLedger::Verify() {
+  // A connection of its own: a long check keeps no reader waiting.
+  ASSIGN_OR_RETURN(
+      const std::unique_ptr<SqliteDatabase> db,
+      SqliteDatabase::Open(path_, {.access = SqliteDatabase::Access::kRead, .vfs = options_.vfs}));
+  ASSIGN_OR_RETURN(VerifyResult result, VerifyChain(*db));
+  if (!result.ok) return result;
+  const auto fail = [&result](const std::string& problem) {
+    result.ok = false;
+    result.problem = problem;
+    return result;
+  };
+  if (const absl::Status head = CheckChainHead(*db, LatestSchemaVersion()); !head.ok()) {
+    if (!errors::Is(head, errors::ErrorCode::kLedgerDamaged)) return head;
+    return fail(std::string(head.message()));
+  }
+  ASSIGN_OR_RETURN(const std::string integrity, db->QueryText("PRAGMA integrity_check(1)"));
+  if (integrity != "ok") return fail(integrity);
+  ASSIGN_OR_RETURN(const int64_t orphans,
+                   db->QueryInt("SELECT count(*) FROM pragma_foreign_key_check"));
+  if (orphans > 0) return fail(absl::StrCat(orphans, " rows refer to rows that are gone"));
+  return result;
+}
+
+absl::Status SqliteLedger::ProbeWrite() {
+  // Rewrites the header page with what it says already: a real commit that changes nothing.
+  ASSIGN_OR_RETURN(SqliteTransaction transaction,
+                   SqliteTransaction::Begin(*writer_, SqliteTransaction::Kind::kImmediate));
+  RETURN_IF_ERROR(writer_->Execute(absl::StrCat("PRAGMA user_version=", LatestSchemaVersion())));
+  return transaction.Commit();
+}
+
+absl::Status SqliteLedger::CheckHealth() {
+  struct stat facts = {};
+  if (::stat(path_.c_str(), &facts) != 0 || facts.st_ino != inode_) {
+    return errors::MakeError(errors::ErrorCode::kLedgerDamaged,
+                             absl::StrCat("the ledger ", path_,
+                                          " was moved or replaced while the station ran; put it "
+                                          "back and start the station again"));
+  }
+  if (::access(path_.c_str(), W_OK) != 0) {
+    return errors::MakeError(errors::ErrorCode::kLedgerWriteFailed,
+                             absl::StrCat("the ledger ", path_, ": ", strerror(errno)));
+  }
+  struct statvfs space = {};
+  if (::statvfs(path_.c_str(), &space) == 0 &&
+      uint64_t{space.f_bavail} * space.f_frsize < kLeastFreeBytes) {
+    return errors::MakeError(errors::ErrorCode::kDiskFull,
+                             absl::StrCat("less than 1 MiB is left for the ledger ", path_));
+  }
+  {
+    absl::MutexLock lock(&read_mutex_);
+    RETURN_IF_ERROR(ReadChainHead(*reader_).status());
+  }
+  absl::MutexLock lock(&write_mutex_);
+  if (!disk_refused_) return absl::OkStatus();
+  const absl::Status probe = ProbeWrite();
+  NoteWrite(probe);
+  return probe;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Ledger>> Ledger::Open(const std::string& path, base::Clock& clock) {
+  return Open(path, clock, LedgerOptions());
+}
+
+absl::StatusOr<std::unique_ptr<Ledger>> Ledger::Open(const std::string& path, base::Clock& clock,
+                                                     const LedgerOptions& options) {
+  SqliteLedger::Parts parts;
+  ASSIGN_OR_RETURN(parts.lock, LockLedger(path));
+  ASSIGN_OR_RETURN(const Presence presence, FindLedger(path));
+  if (presence == Presence::kAbsent) {
+    RETURN_IF_ERROR(CreateLedger(path, options));
+  }
+  ASSIGN_OR_RETURN(const int version, CheckLedger(path, options));
+  // Ledgers may have been copied about with looser modes; secrets are inside.
+  if (::chmod(path.c_str(), 0600) != 0) {
+    return errors::MakeError(errors::ErrorCode::kLedgerWriteFailed,
+                             absl::StrCat("making ", path, " private: ", strerror(errno)));
+  }
+  ASSIGN_OR_RETURN(parts.writer,
+                   SqliteDatabase::Open(path, {.access = SqliteDatabase::Access::kWrite,
+                                               .vfs = options.vfs,
+                                               .durable = options.durable}));
+  ASSIGN_OR_RETURN(const std::string mode, parts.writer->QueryText("PRAGMA journal_mode=WAL"));
+  if (mode != "wal") {
+    return errors::MakeError(errors::ErrorCode::kLedgerWriteFailed,
+                             absl::StrCat("the ledger ", path, " cannot keep a write-ahead log"));
+  }
+  if (version < LatestSchemaVersion()) {
+    RETURN_IF_ERROR(BackUpLedger(*parts.writer, path, version, options).status());
+    RETURN_IF_ERROR(Migrate(*parts.writer, version, LatestSchemaVersion()));
+  }
+  ASSIGN_OR_RETURN(
+      parts.reader,
+      SqliteDatabase::Open(path, {.access = SqliteDatabase::Access::kRead, .vfs = options.vfs}));
+  struct stat facts = {};
+  if (::stat(path.c_str(), &facts) == 0) parts.inode = facts.st_ino;
+  return std::make_unique<SqliteLedger>(path, clock, options, std::move(parts));
+}
+
+std::string Ledger::SqliteVersion() { return sqlite3_libversion(); }
+
+}  // namespace kiln::storage
