@@ -1,0 +1,79 @@
+#ifndef KILN_DAEMON_CONFIG_H_
+#define KILN_DAEMON_CONFIG_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "daemon/firmware/bundle_store.h"
+#include "daemon/identity/identity.h"
+#include "daemon/pipeline/scheduler.h"
+
+namespace kiln::daemon {
+
+// A port the configuration names: "/dev/ttyUSB0", "pty:///run/sim/A1", "socket://localhost:5555".
+struct PortConfig {
+  std::string name;
+  std::string alias;
+  std::string address;
+};
+
+// A TCP listener; off while `address` is empty. Always with TLS and client certificates.
+struct TlsConfig {
+  std::string address;  // "host:port"
+  std::string certificate_file;
+  std::string key_file;
+  std::string client_ca_file;
+};
+
+// Everything kiln.toml says, checked; the defaults are those of deploy/kiln.toml, which documents
+// every key. Read once by main, immutable afterwards.
+struct Config {
+  // [station]
+  std::string station_id = "kiln-station";
+  std::string state_directory = "/var/lib/kiln";
+  std::string export_directory = "/var/lib/kiln/exports";
+  std::string temp_directory = "/var/lib/kiln/tmp";
+  std::string time_zone = "Asia/Bangkok";
+  std::string socket = "/run/kiln/kilnd.sock";
+  uint32_t socket_mode = 0660;
+  std::string socket_group;  // empty: the process's own
+  std::string log_level = "info";
+  int64_t minimum_free_mib = 500;
+  absl::Duration drain_timeout = absl::Seconds(30);
+  std::string deployed_by = "kiln";
+
+  std::vector<PortConfig> ports;  // [[port]]
+
+  // [flash]
+  uint32_t baud_rate = 921600;
+  std::string stub_directory = "/usr/share/kiln/stubs";
+
+  int max_pending = 1000;              // [pipeline]
+  pipeline::StepTimeouts timeouts;     // [pipeline]
+  pipeline::ConfirmOptions confirm;    // [confirm]
+  identity::IdentityOptions identity;  // [identity]
+  firmware::ImportLimits firmware;     // [firmware]
+  TlsConfig tls;                       // [tls]
+
+  // [metrics]
+  std::string metrics_address = "127.0.0.1:9464";  // empty: off
+
+  // [testing]
+  bool failpoints = false;  // honour KILN_FAILPOINT; never in production
+};
+
+// Parses `text`; `source` names the file in messages. INVALID_ARGUMENT lists every problem on a
+// line of its own as "file:line: what is wrong": syntax, unknown keys, wrong types, values out of
+// range.
+absl::StatusOr<Config> ParseConfig(absl::string_view text, const std::string& source);
+
+// Reads and parses the file at `path` (at most 1 MiB).
+absl::StatusOr<Config> ReadConfig(const std::string& path);
+
+}  // namespace kiln::daemon
+
+#endif  // KILN_DAEMON_CONFIG_H_
