@@ -1,0 +1,132 @@
+#include "daemon/esp/loader_traits.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "absl/types/span.h"
+#include "daemon/esp/chip.h"
+
+namespace kiln::esp {
+namespace {
+
+// Magics, SPI bases and MAC words: esp-serial-flasher, src/esp_targets.c. The P4's ROM does not
+// start at the magic's address; it is found by GET_SECURITY_INFO.
+constexpr uint32_t kMagicsEsp32[] = {0x00F01D83};
+constexpr uint32_t kMagicsS2[] = {0x000007C6};
+constexpr uint32_t kMagicsS3[] = {0x00000009};
+constexpr uint32_t kMagicsC2[] = {0x6F51306F, 0x7C41A06F, 0x0C21E06F};
+constexpr uint32_t kMagicsC3[] = {0x6921506F, 0x1B31506F, 0x4881606F, 0x4361606F};
+constexpr uint32_t kMagicsC5[] = {0x1101406F, 0x5FD1406F};
+constexpr uint32_t kMagicsC6[] = {0x2CE0806F};
+constexpr uint32_t kMagicsC61[] = {0x7211606F};
+constexpr uint32_t kMagicsH2[] = {0xD7B73E80};
+
+constexpr SpiRegisters SpiAt(uint32_t base) {
+  return {base, base + 0x18, base + 0x1C, base + 0x20, base + 0x24, base + 0x28, base + 0x58};
+}
+// The ESP32's controller is an older one with other offsets.
+constexpr SpiRegisters SpiOfEsp32(uint32_t base) {
+  return {base, base + 0x1C, base + 0x20, base + 0x24, base + 0x28, base + 0x2C, base + 0x80};
+}
+
+// eFuse words: ESP-IDF, components/efuse/<chip>/esp_efuse_table.csv; BLOCK0's first word is at
+// eFuse base + 0x2C (ESP32: + 0x00).
+constexpr EfuseField CryptCount(uint32_t efuse_base) { return {efuse_base + 0x34, 0x7u << 18}; }
+constexpr EfuseField SecureBoot(uint32_t efuse_base) { return {efuse_base + 0x38, 1u << 20}; }
+
+constexpr uint32_t kUartClockDivider = 0x60000014;  // UART_CLKDIV_REG of UART0
+
+constexpr LoaderTraits kTraits[] = {
+    {Chip::kEsp32,
+     kMagicsEsp32,
+     SpiOfEsp32(0x3FF42000),
+     0x3FF5A004,
+     /*has_security_info=*/false,
+     /*begin_has_extra_word=*/false,
+     // FLASH_CRYPT_CNT; ABS_DONE_0 (secure boot V1) and ABS_DONE_1 (V2).
+     {0x3FF5A000, 0x7Fu << 20},
+     {0x3FF5A018, 0x3u << 4},
+     /*has_usb_otg=*/false,
+     std::nullopt,
+     0,
+     0},
+    {Chip::kEsp32S2, kMagicsS2, SpiAt(0x3F402000), 0x3F41A044, true, true, CryptCount(0x3F41A000),
+     SecureBoot(0x3F41A000), true, std::nullopt, 0, 0x3F408128},
+    {Chip::kEsp32S3, kMagicsS3, SpiAt(0x60002000), 0x60007044, true, true, CryptCount(0x60007000),
+     SecureBoot(0x60007000), true, std::nullopt, 0, 0x6000812C},
+    {Chip::kEsp32C2,
+     kMagicsC2,
+     SpiAt(0x60002000),
+     0x60008840,
+     true,
+     true,
+     {0x60008830, 0x7u << 7},
+     {0x60008830, 1u << 21},
+     false,
+     CrystalQuirk{kUartClockDivider, 40, 26},
+     0x6F51306F,
+     0},
+    {Chip::kEsp32C3, kMagicsC3, SpiAt(0x60002000), 0x60008844, true, true, CryptCount(0x60008800),
+     SecureBoot(0x60008800), false, std::nullopt, 0, 0},
+    {Chip::kEsp32C5, kMagicsC5, SpiAt(0x60003000), 0x600B4844, true, true, CryptCount(0x600B4800),
+     SecureBoot(0x600B4800), false, CrystalQuirk{kUartClockDivider, 40, 48}, 0, 0},
+    {Chip::kEsp32C6, kMagicsC6, SpiAt(0x60003000), 0x600B0844, true, true, CryptCount(0x600B0800),
+     SecureBoot(0x600B0800), false, std::nullopt, 0, 0},
+    {Chip::kEsp32C61,
+     kMagicsC61,
+     SpiAt(0x60003000),
+     0x600B4844,
+     true,
+     true,
+     {0x600B4830, 0x7u << 23},
+     {0x600B4834, 1u << 26},
+     false,
+     std::nullopt,
+     0,
+     0},
+    {Chip::kEsp32H2, kMagicsH2, SpiAt(0x60003000), 0x600B0844, true, true, CryptCount(0x600B0800),
+     SecureBoot(0x600B0800), false, std::nullopt, 0, 0},
+    {Chip::kEsp32P4,
+     {},
+     SpiAt(0x5008D000),
+     0x5012D044,
+     true,
+     true,
+     CryptCount(0x5012D000),
+     SecureBoot(0x5012D000),
+     true,
+     std::nullopt,
+     0,
+     0},
+};
+
+}  // namespace
+
+const LoaderTraits& LoaderTraitsOf(Chip chip) { return kTraits[static_cast<size_t>(chip)]; }
+
+std::optional<Chip> ChipOfMagic(uint32_t magic) {
+  for (const LoaderTraits& traits : kTraits) {
+    if (std::find(traits.magics.begin(), traits.magics.end(), magic) != traits.magics.end()) {
+      return traits.chip;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<uint32_t> FlashSizeOfJedecId(uint32_t jedec_id) {
+  const uint32_t id = jedec_id & 0xFFFFFF;
+  if (id == 0 || id == 0xFFFFFF) return std::nullopt;
+  // JEDEC capacity codes as NOR makers use them: 0x12-0x1C are powers of two; some Micron and
+  // Macronix parts continue with 0x20-0x22, some Fudan and XMC parts use 0x32-0x3A.
+  const uint32_t capacity = id >> 16;
+  uint32_t exponent = 0;
+  if (capacity >= 0x12 && capacity <= 0x1C) exponent = capacity;
+  if (capacity >= 0x20 && capacity <= 0x22) exponent = capacity - 0x20 + 26;
+  if (capacity >= 0x32 && capacity <= 0x3A) exponent = capacity - 0x20;
+  if (exponent == 0) return std::nullopt;
+  return uint32_t{1} << exponent;
+}
+
+}  // namespace kiln::esp

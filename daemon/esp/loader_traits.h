@@ -1,0 +1,83 @@
+#ifndef KILN_DAEMON_ESP_LOADER_TRAITS_H_
+#define KILN_DAEMON_ESP_LOADER_TRAITS_H_
+
+#include <cstdint>
+#include <optional>
+
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "daemon/esp/chip.h"
+
+namespace kiln::esp {
+
+// Facts of a chip that only talking to its loader needs; private to this folder. Sources are named
+// per field in loader_traits.cc.
+
+// Registers of the SPI controller that serves the flash. Addresses.
+struct SpiRegisters {
+  uint32_t cmd;
+  uint32_t usr;
+  uint32_t usr1;
+  uint32_t usr2;
+  uint32_t mosi_dlen;
+  uint32_t miso_dlen;
+  uint32_t w0;
+};
+
+// A field of one 32-bit eFuse word.
+struct EfuseField {
+  uint32_t address;
+  uint32_t mask;
+};
+
+// How the ROM's idea of its crystal is found wrong (see RomBaudRate).
+struct CrystalQuirk {
+  uint32_t uart_clock_divider_register;
+  uint32_t rom_mhz;    // what the ROM computes with
+  uint32_t other_mhz;  // what may be soldered instead
+};
+
+struct LoaderTraits {
+  Chip chip;
+  // Values of the word at kMagicRegister, one for each ROM revision that has one.
+  absl::Span<const uint32_t> magics;
+  SpiRegisters spi;
+  // Low word of the base MAC; the high word follows.
+  uint32_t mac_register;
+  bool has_security_info;     // ROM knows GET_SECURITY_INFO
+  bool begin_has_extra_word;  // ROM's *_BEGIN take a fifth word (encryption)
+  EfuseField crypt_count;     // odd number of bits set: flash encryption is on
+  EfuseField secure_boot;     // any bit set: secure boot is on
+  bool has_usb_otg;           // may be reached over its own CDC, with smaller blocks
+  std::optional<CrystalQuirk> crystal;
+  // The magic of a revision on which no stub can run; 0 means none.
+  uint32_t stubless_magic;
+  // Cleared before a reset over USB so that the chip does not come back in download mode; 0: none.
+  uint32_t force_download_register;
+};
+
+const LoaderTraits& LoaderTraitsOf(Chip chip);
+
+// A word whose content differs between the chips.
+inline constexpr uint32_t kMagicRegister = 0x40001000;
+inline constexpr uint32_t kEsp8266Magic = 0xFFF0C101;
+// The chip whose ROM has `magic`.
+std::optional<Chip> ChipOfMagic(uint32_t magic);
+
+// Flash size in bytes of a JEDEC id (manufacturer in bits 0-7, capacity in bits 16-23); nothing
+// when no flash answered or the capacity is not in the table.
+std::optional<uint32_t> FlashSizeOfJedecId(uint32_t jedec_id);
+
+// Block sizes in bytes. Sources: esp-flasher-stub src/frame_buffer.h; ROM as esptool and
+// esp-serial-flasher use it; the cap for USB-OTG is the CDC driver's buffer.
+inline constexpr uint32_t kStubFlashBlock = 0x4000;
+inline constexpr uint32_t kRomFlashBlock = 0x400;
+inline constexpr uint32_t kMemoryBlock = 0x1800;
+inline constexpr uint32_t kUsbOtgBlockCap = 0x800;
+
+// P4 revision 3.0 moved its memories; older silicon needs its own stub.
+inline constexpr absl::string_view kP4OldRevisionStub = "esp32p4-rev1";
+
+}  // namespace kiln::esp
+
+#endif  // KILN_DAEMON_ESP_LOADER_TRAITS_H_
