@@ -86,7 +86,7 @@ absl::Status ValidateIdentityOptions(const IdentityOptions& options) {
   const std::string mac = "00:00:00:00:00:00";
   const auto ssid = ExpandPattern(options.ssid_pattern, SsidValues(sample, mac));
   if (!ssid.ok()) return invalid("ssid_pattern: ", ssid.status().message());
-  if (const std::string problem = ProblemWithText(*ssid, kMaxSsidBytes); !problem.empty()) {
+  if (const std::string problem = ProblemWithText(*ssid, ssid->size()); !problem.empty()) {
     return invalid("ssid_pattern ", problem);
   }
   if (ssid->size() > kMaxSsidBytes) {
