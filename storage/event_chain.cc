@@ -141,8 +141,7 @@ absl::Status CheckChainHead(SqliteDatabase& db, int schema_version) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<VerifyResult> VerifyChain(SqliteDatabase& db) {
-  VerifyResult result;
+absl::Status VerifyChain(SqliteDatabase& db, VerifyResult& result) {
   base::Sha256Digest previous = {};
   int64_t last = 0;
   for (bool more = true; more;) {
@@ -157,14 +156,12 @@ absl::StatusOr<VerifyResult> VerifyChain(SqliteDatabase& db) {
       more = true;
       const EventRecord event = ReadEvent(query);
       if (event.sequence != last + 1) {
-        result.problem = absl::StrCat("event ", last + 1, " is missing");
-        return result;
+        return Damaged(absl::StrCat("event ", last + 1, " is missing"));
       }
       const base::Sha256Digest hash = HashEvent(previous, event);
       if (!Equal(hash, query.Bytes(5))) {
-        result.problem = absl::StrCat("event ", event.sequence,
-                                      " was changed: its hash does not follow from its content");
-        return result;
+        return Damaged(absl::StrCat("event ", event.sequence,
+                                    " was changed: its hash does not follow from its content"));
       }
       previous = hash;
       last = event.sequence;
@@ -172,8 +169,7 @@ absl::StatusOr<VerifyResult> VerifyChain(SqliteDatabase& db) {
       result.head_hex = base::HexOf(hash);
     }
   }
-  result.ok = true;
-  return result;
+  return absl::OkStatus();
 }
 
 }  // namespace kiln::storage

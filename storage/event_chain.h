@@ -38,8 +38,9 @@ absl::StatusOr<std::vector<EventRecord>> QueryEvents(SqliteDatabase& db, const E
 absl::Status CheckChainHead(SqliteDatabase& db, int schema_version);
 
 // Recomputes every hash from the first event on, in short transactions so that the log can be reset
-// meanwhile. A broken link is an answer with `ok` unset and the sequence number in `problem`.
-absl::StatusOr<VerifyResult> VerifyChain(SqliteDatabase& db);
+// meanwhile. Fills `result.events_checked` and `head_hex`; LedgerDamaged names the sequence number
+// of a broken link.
+absl::Status VerifyChain(SqliteDatabase& db, VerifyResult& result);
 
 }  // namespace kiln::storage
 

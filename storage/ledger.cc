@@ -53,6 +53,27 @@ bool SameOrder(const Deployment& a, const Deployment& b) {
          a.create_time == b.create_time;
 }
 
+absl::Status Damaged(const std::string& what) {
+  return errors::MakeError(errors::ErrorCode::kLedgerDamaged, what);
+}
+
+// Fills `result` as far as the chain is whole; LedgerDamaged says what is not.
+absl::Status VerifyDatabase(SqliteDatabase& db, VerifyResult& result) {
+  RETURN_IF_ERROR(VerifyChain(db, result));
+  {
+    // The newest event and the head that is kept apart must be of one moment.
+    ASSIGN_OR_RETURN(SqliteTransaction moment,
+                     SqliteTransaction::Begin(db, SqliteTransaction::Kind::kRead));
+    RETURN_IF_ERROR(CheckChainHead(db, LatestSchemaVersion()));
+  }
+  ASSIGN_OR_RETURN(const std::string integrity, db.QueryText("PRAGMA integrity_check(1)"));
+  if (integrity != "ok") return Damaged(integrity);
+  ASSIGN_OR_RETURN(const int64_t orphans,
+                   db.QueryInt("SELECT count(*) FROM pragma_foreign_key_check"));
+  if (orphans > 0) return Damaged(absl::StrCat(orphans, " rows refer to rows that are gone"));
+  return absl::OkStatus();
+}
+
 class SqliteLedger final : public Ledger {
  public:
   // What Open has gathered.
@@ -199,7 +220,7 @@ absl::StatusOr<EventRecord> SqliteLedger::AppendEventOf(Deployment& deployment, 
   ASSIGN_OR_RETURN(ChainHead head, ReadChainHead(*writer_));
   deployment.sequence = head.sequence + 1;
   EventDraft draft;
-  draft.kind = 1;  // kiln.v1.EVENT_KIND_DEPLOYMENT
+  draft.kind = kDeploymentEventKind;
   draft.subject = absl::StrCat("deployments/", deployment.id);
   draft.payload = payload(deployment);
   if (deployment.wifi_password.size() >= kShortestPassword &&
@@ -293,22 +314,15 @@ absl::StatusOr<VerifyResult> SqliteLedger::Verify() {
   ASSIGN_OR_RETURN(
       const std::unique_ptr<SqliteDatabase> db,
       SqliteDatabase::Open(path_, {.access = SqliteDatabase::Access::kRead, .vfs = options_.vfs}));
-  ASSIGN_OR_RETURN(VerifyResult result, VerifyChain(*db));
-  if (!result.ok) return result;
-  const auto fail = [&result](const std::string& problem) {
-    result.ok = false;
-    result.problem = problem;
-    return result;
-  };
-  if (const absl::Status head = CheckChainHead(*db, LatestSchemaVersion()); !head.ok()) {
-    if (!errors::Is(head, errors::ErrorCode::kLedgerDamaged)) return head;
-    return fail(std::string(head.message()));
+  VerifyResult result;
+  const absl::Status status = VerifyDatabase(*db, result);
+  if (status.ok()) {
+    result.ok = true;
+  } else if (errors::Is(status, errors::ErrorCode::kLedgerDamaged)) {
+    result.problem = std::string(status.message());
+  } else {
+    return status;
   }
-  ASSIGN_OR_RETURN(const std::string integrity, db->QueryText("PRAGMA integrity_check(1)"));
-  if (integrity != "ok") return fail(integrity);
-  ASSIGN_OR_RETURN(const int64_t orphans,
-                   db->QueryInt("SELECT count(*) FROM pragma_foreign_key_check"));
-  if (orphans > 0) return fail(absl::StrCat(orphans, " rows refer to rows that are gone"));
   return result;
 }
 
@@ -372,7 +386,8 @@ absl::StatusOr<std::unique_ptr<Ledger>> Ledger::Open(const std::string& path, ba
   ASSIGN_OR_RETURN(parts.writer,
                    SqliteDatabase::Open(path, {.access = SqliteDatabase::Access::kWrite,
                                                .vfs = options.vfs,
-                                               .durable = options.durable}));
+                                               .durable = options.durable,
+                                               .checkpoint_pages = options.checkpoint_pages}));
   ASSIGN_OR_RETURN(const std::string mode, parts.writer->QueryText("PRAGMA journal_mode=WAL"));
   if (mode != "wal") {
     return errors::MakeError(errors::ErrorCode::kLedgerWriteFailed,

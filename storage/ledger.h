@@ -65,6 +65,10 @@ struct Deployment {
   int64_t sequence = 0;  // of the event that made this state
 };
 
+// The kind of the events that CreateDeployment and UpdateDeployment append, with the subject
+// "deployments/{id}": kiln.v1.EVENT_KIND_DEPLOYMENT.
+inline constexpr int kDeploymentEventKind = 1;
+
 // A fact to be appended; the ledger adds sequence, time and hash.
 struct EventDraft {
   int kind = 0;         // kiln.v1.EventKind
@@ -116,6 +120,8 @@ struct LedgerOptions {
   // False: no fsync. For tests that open hundreds of ledgers and never lose power; kilnd never sets
   // it.
   bool durable = true;
+  // The log is checkpointed when a commit leaves it at least this long. SQLite's own default.
+  int checkpoint_pages = 1000;
   // Name of a registered SQLite VFS, for tests that inject faults. Empty: the system's.
   std::string vfs;
 };

@@ -56,11 +56,11 @@ absl::Status SqliteDatabase::Configure(const Options& options) {
     sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
     return Execute("PRAGMA query_only=ON; PRAGMA wal_autocheckpoint=0; PRAGMA mmap_size=0;");
   }
-  RETURN_IF_ERROR(Execute(absl::StrCat("PRAGMA synchronous=", options.durable ? "FULL" : "OFF",
-                                       "; PRAGMA mmap_size=0; PRAGMA cell_size_check=ON;"
-                                       "PRAGMA secure_delete=ON; PRAGMA journal_size_limit=",
-                                       kLogSizeLimitBytes)));
-  return absl::OkStatus();
+  return Execute(
+      absl::StrCat("PRAGMA synchronous=", options.durable ? "FULL" : "OFF",
+                   "; PRAGMA mmap_size=0; PRAGMA cell_size_check=ON; PRAGMA secure_delete=ON;"
+                   "PRAGMA wal_autocheckpoint=",
+                   options.checkpoint_pages, "; PRAGMA journal_size_limit=", kLogSizeLimitBytes));
 }
 
 SqliteDatabase::~SqliteDatabase() {

@@ -34,6 +34,7 @@ class SqliteDatabase {
     Access access = Access::kRead;
     std::string vfs;      // empty: SQLite's default
     bool durable = true;  // false: no fsync, for tests that never lose power
+    int checkpoint_pages = 1000;
   };
 
   static absl::StatusOr<std::unique_ptr<SqliteDatabase>> Open(const std::string& path,
