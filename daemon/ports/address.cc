@@ -51,6 +51,9 @@ absl::StatusOr<Address> ParseSocket(absl::string_view address, absl::string_view
   Address parsed;
   parsed.kind = Address::Kind::kSocket;
   const bool ipv6 = absl::ConsumePrefix(&rest, "[");
+  if (!ipv6 && rest.find(':') != rest.rfind(':')) {
+    return Invalid(address, "an IPv6 address needs brackets: socket://[::1]:5555");
+  }
   const size_t host_size = rest.find(ipv6 ? ']' : ':');
   if (host_size == absl::string_view::npos) {
     return Invalid(address, ipv6 ? "the closing bracket is missing" : "the port number is missing");

@@ -80,10 +80,13 @@ absl::StatusOr<base::UniqueFd> ConnectControl(const std::string& path) {
 }  // namespace
 
 PseudoTerminal::PseudoTerminal(base::UniqueFd fd, base::UniqueFd wakeup, base::UniqueFd control,
-                               std::string path)
-    : TtyStream(std::move(fd), std::move(wakeup), std::move(path)), control_(std::move(control)) {}
+                               std::string path, absl::Duration lines_timeout)
+    : TtyStream(std::move(fd), std::move(wakeup), std::move(path)),
+      lines_timeout_(lines_timeout),
+      control_(std::move(control)) {}
 
-absl::StatusOr<std::unique_ptr<PseudoTerminal>> PseudoTerminal::Open(const std::string& path) {
+absl::StatusOr<std::unique_ptr<PseudoTerminal>> PseudoTerminal::Open(const std::string& path,
+                                                                     absl::Duration lines_timeout) {
   ASSIGN_OR_RETURN(base::UniqueFd wakeup, MakeWakeup());
   struct stat found = {};
   if (::stat(path.c_str(), &found) == 0 && !IsSlave(found)) {
@@ -93,8 +96,8 @@ absl::StatusOr<std::unique_ptr<PseudoTerminal>> PseudoTerminal::Open(const std::
   ASSIGN_OR_RETURN(base::UniqueFd fd, OpenLocked(path));
   ASSIGN_OR_RETURN(base::UniqueFd control, ConnectControl(path + ".ctl"));
   RETURN_IF_ERROR(MakeRaw(fd.get(), path));
-  return std::unique_ptr<PseudoTerminal>(
-      new PseudoTerminal(std::move(fd), std::move(wakeup), std::move(control), path));
+  return std::unique_ptr<PseudoTerminal>(new PseudoTerminal(
+      std::move(fd), std::move(wakeup), std::move(control), path, lines_timeout));
 }
 
 LinkTraits PseudoTerminal::traits() const {
@@ -117,7 +120,7 @@ absl::Status PseudoTerminal::SetLines(bool dtr, bool rts) {
   if (::send(control_.get(), &message, 1, MSG_DONTWAIT | MSG_NOSIGNAL) != 1) {
     return Failure("sending the modem lines", errno);
   }
-  const absl::Duration deadline = DeadlineIn(kLinesTimeout);
+  const absl::Duration deadline = DeadlineIn(lines_timeout_);
   for (;;) {
     pollfd wait = {.fd = control_.get(), .events = POLLIN, .revents = 0};
     const absl::Duration remaining = deadline - base::SystemClock().Monotonic();
@@ -127,7 +130,7 @@ absl::Status PseudoTerminal::SetLines(bool dtr, bool rts) {
     if (ready == 0) {
       return MakeError(ErrorCode::kPortFailed,
                        absl::StrCat(address(), ": the modem lines were not acknowledged within ",
-                                    absl::FormatDuration(kLinesTimeout)));
+                                    absl::FormatDuration(lines_timeout_)));
     }
     const ssize_t count = ::recv(control_.get(), &answer, 1, MSG_DONTWAIT);
     if (count == 0) return Gone("the control socket was closed");

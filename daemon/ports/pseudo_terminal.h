@@ -21,20 +21,23 @@ namespace kiln::ports {
 // slave, where the master reads it. Threads as ByteStream says.
 class PseudoTerminal final : public TtyStream {
  public:
-  // Errors as StreamOpener::Open. The terminal is not touched when nobody
-  // serves its control socket: its number may be somebody else's by now.
-  static absl::StatusOr<std::unique_ptr<PseudoTerminal>> Open(const std::string& path);
-
-  LinkTraits traits() const override;
-  // PortFailed when the answer does not come within kLinesTimeout.
-  absl::Status SetLines(bool dtr, bool rts) override;
-
+  // How long SetLines waits for its answer.
   static constexpr absl::Duration kLinesTimeout = absl::Seconds(1);
 
- private:
-  PseudoTerminal(base::UniqueFd fd, base::UniqueFd wakeup, base::UniqueFd control,
-                 std::string path);
+  // Errors as StreamOpener::Open. The terminal is not touched when nobody
+  // serves its control socket: its number may be somebody else's by now.
+  static absl::StatusOr<std::unique_ptr<PseudoTerminal>> Open(
+      const std::string& path, absl::Duration lines_timeout = kLinesTimeout);
 
+  LinkTraits traits() const override;
+  // PortFailed when the answer does not come in time.
+  absl::Status SetLines(bool dtr, bool rts) override;
+
+ private:
+  PseudoTerminal(base::UniqueFd fd, base::UniqueFd wakeup, base::UniqueFd control, std::string path,
+                 absl::Duration lines_timeout);
+
+  const absl::Duration lines_timeout_;
   const base::UniqueFd control_;  // invalid without a control socket
 };
 

@@ -1,0 +1,123 @@
+#include "daemon/ports/kernel_tty.h"
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "daemon/ports/port_holder.h"
+#include "daemon/ports/test_terminal.h"
+#include "daemon/ports/usb_sysfs.h"
+#include "errors/error.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace kiln::ports {
+namespace {
+
+namespace fs = std::filesystem;
+
+void WriteFile(const fs::path& path, const std::string& content) {
+  fs::create_directories(path.parent_path());
+  std::ofstream(path) << content;
+}
+
+// A sysfs with one USB device, in the folder of a test terminal.
+class UsbSysfsTest : public ::testing::Test {
+ protected:
+  // As the kernel lays it out: ttyACM directly below its interface, ttyUSB
+  // below a port of the same name.
+  void AddTty(const std::string& tty, const std::string& vendor, const std::string& product,
+              bool has_port) {
+    const fs::path usb = root_ / "devices/pci0000:00/usb1/1-2/1-2.3";
+    WriteFile(usb / "idVendor", vendor + "\n");
+    WriteFile(usb / "idProduct", product + "\n");
+    WriteFile(usb / "manufacturer", "Silicon Labs\n");
+    WriteFile(usb / "product", "CP2102\x1b[31m UART\n");
+    WriteFile(usb / "1-2.3:1.1/bInterfaceNumber", "01\n");
+    const fs::path device = has_port ? usb / "1-2.3:1.1" / tty : usb / "1-2.3:1.1";
+    fs::create_directories(device / "tty" / tty);
+    fs::create_directories(root_ / "class/tty");
+    fs::create_symlink(device, device / "tty" / tty / "device");
+    fs::create_symlink(device / "tty" / tty, root_ / "class/tty" / tty);
+  }
+
+  TestTerminal terminal_;
+  const fs::path root_ = fs::path(terminal_.folder()) / "sys";
+};
+
+TEST_F(UsbSysfsTest, FindsTheDeviceBehindEitherKindOfTty) {
+  AddTty("ttyUSB0", "10c4", "ea60", true);
+  AddTty("ttyACM0", "10c4", "ea60", false);
+  for (const char* tty : {"ttyUSB0", "ttyACM0"}) {
+    const std::optional<UsbDevice> device = UsbDeviceOfTty(tty, root_);
+    ASSERT_TRUE(device.has_value()) << tty;
+    EXPECT_EQ(device->vendor, 0x10c4);
+    EXPECT_EQ(device->product, 0xea60);
+    EXPECT_EQ(device->topology, "1-2.3");
+    EXPECT_EQ(device->interface_number, 1);
+    EXPECT_EQ(device->manufacturer, "Silicon Labs");
+    EXPECT_EQ(device->description, "CP2102?[31m UART") << "no control characters";
+  }
+}
+
+TEST_F(UsbSysfsTest, NothingForOtherTtysAndDamagedEntries) {
+  EXPECT_FALSE(UsbDeviceOfTty("ttyUSB0", root_).has_value());
+  AddTty("ttyUSB0", "10c4x", "ea60", true);
+  EXPECT_FALSE(UsbDeviceOfTty("ttyUSB0", root_).has_value());
+  fs::create_directories(root_ / "devices/platform/serial8250/tty/ttyS0");
+  fs::create_symlink(root_ / "devices/platform/serial8250/tty/ttyS0", root_ / "class/tty/ttyS0");
+  EXPECT_FALSE(UsbDeviceOfTty("ttyS0", root_).has_value());
+}
+
+struct KindCase {
+  const char* vendor;
+  const char* product;
+  LinkKind kind;
+};
+
+TEST_F(UsbSysfsTest, TraitsTellHowTheChipIsReached) {
+  const std::string name = fs::path(terminal_.slave_path()).filename();
+  for (const KindCase& test : {KindCase{"303a", "1001", LinkKind::kUsbSerialJtag},
+                               KindCase{"303a", "0009", LinkKind::kUsbOtg},
+                               KindCase{"10c4", "ea60", LinkKind::kUartBridge},
+                               KindCase{"1a86", "1001", LinkKind::kUartBridge}}) {
+    fs::remove_all(root_);
+    AddTty(name, test.vendor, test.product, false);
+    auto stream = KernelTtyOpener(terminal_.path(), root_).Open();
+    ASSERT_TRUE(stream.ok()) << stream.status();
+    EXPECT_EQ((*stream)->traits().kind, test.kind) << test.vendor << ":" << test.product;
+  }
+}
+
+TEST(KernelTtyTest, OrdinaryTtyIsAUartBridge) {
+  TestTerminal terminal;
+  KernelTtyOpener opener(terminal.path(), "/nonexistent");
+  auto stream = opener.Open();
+  ASSERT_TRUE(stream.ok()) << stream.status();
+  EXPECT_EQ((*stream)->traits().kind, LinkKind::kUartBridge);
+  EXPECT_EQ(opener.address(), terminal.path());
+}
+
+TEST(PortHolderTest, NamesTheProcessThatHasTheDeviceOpen) {
+  TestTerminal terminal;
+  const fs::path proc = fs::path(terminal.folder()) / "proc";
+  WriteFile(proc / "77/comm", "idle\n");
+  fs::create_directories(proc / "77/fd");
+  fs::create_symlink("/dev/null", proc / "77/fd/0");
+  EXPECT_EQ(FindHolder(terminal.path(), proc), "");
+  WriteFile(proc / "78/comm",
+            "mini\x07"
+            "com\n");
+  fs::create_directories(proc / "78/fd");
+  fs::create_symlink(terminal.slave_path(), proc / "78/fd/3");
+  WriteFile(proc / "version", "no process\n");
+  EXPECT_EQ(FindHolder(terminal.path(), proc), "mini?com (pid 78)");
+  EXPECT_EQ(FindHolder("/nonexistent", proc), "");
+  EXPECT_EQ(FindHolder(terminal.path(), "/nonexistent"), "");
+}
+
+}  // namespace
+}  // namespace kiln::ports
