@@ -1,0 +1,107 @@
+#include "daemon/boards/configured_ports.h"
+
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "base/status_macros.h"
+#include "daemon/boards/port_access.h"
+#include "daemon/boards/port_source.h"
+#include "daemon/ports/address.h"
+#include "errors/error.h"
+
+namespace kiln::boards {
+namespace {
+
+constexpr size_t kMaxName = 64;
+
+bool IsName(absl::string_view name) {
+  if (name.empty() || name.size() > kMaxName || !absl::ascii_isalnum(name[0])) return false;
+  for (const char c : name) {
+    if (!absl::ascii_isalnum(c) && c != '.' && c != '_' && c != '-') return false;
+  }
+  return true;
+}
+
+absl::Status Invalid(const PortConfig& config, absl::string_view why) {
+  return errors::MakeError(
+      errors::ErrorCode::kRequestInvalid,
+      absl::StrCat("port \"", absl::CHexEscape(config.name.substr(0, kMaxName)), "\": ", why));
+}
+
+class ConfiguredPorts final : public PortSource {
+ public:
+  // A port as it was configured, with the file to look at: empty for sockets.
+  struct Port {
+    FoundPort found;
+    std::string path;
+  };
+
+  explicit ConfiguredPorts(std::vector<Port> ports) : ports_(std::move(ports)) {}
+
+  std::vector<FoundPort> Scan() override {
+    std::vector<FoundPort> all;
+    all.reserve(ports_.size());
+    for (const Port& port : ports_) {
+      FoundPort found = port.found;
+      if (found.opener != nullptr) {
+        found.present = found.opener->Present();
+        if (found.present) {
+          found.instance = found.opener->Instance();
+          found.usable = CheckAccess(port.path);
+        }
+      }
+      all.push_back(std::move(found));
+    }
+    return all;
+  }
+
+ private:
+  const std::vector<Port> ports_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<PortSource>> MakeConfiguredPorts(
+    const std::vector<PortConfig>& configs) {
+  std::vector<ConfiguredPorts::Port> ports;
+  std::set<std::string> names;  // aliases too: both are what people type
+  std::set<std::string> addresses;
+  for (const PortConfig& config : configs) {
+    if (!IsName(config.name)) {
+      return Invalid(config, "a name has 1 to 64 letters, digits, '.', '_' or '-'");
+    }
+    if (!config.alias.empty() && !IsName(config.alias)) {
+      return Invalid(config, "an alias has 1 to 64 letters, digits, '.', '_' or '-'");
+    }
+    if (!names.insert(config.name).second) return Invalid(config, "this name is used twice");
+    if (!config.alias.empty() && !names.insert(config.alias).second) {
+      return Invalid(config, absl::StrCat("the alias \"", config.alias, "\" is used twice"));
+    }
+    ConfiguredPorts::Port port;
+    port.found.name = config.name;
+    port.found.alias = config.alias;
+    if (!config.address.empty()) {
+      if (!addresses.insert(config.address).second) {
+        return Invalid(config, "another port has the same address");
+      }
+      ASSIGN_OR_RETURN(const ports::Address address, ports::ParseAddress(config.address),
+                       _ << "port \"" << config.name << "\"");
+      ASSIGN_OR_RETURN(port.found.opener, ports::MakeOpener(config.address));
+      port.found.address = port.found.opener->address();
+      port.path = address.path;
+    }
+    ports.push_back(std::move(port));
+  }
+  return std::make_unique<ConfiguredPorts>(std::move(ports));
+}
+
+}  // namespace kiln::boards

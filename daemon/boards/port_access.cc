@@ -1,0 +1,24 @@
+#include "daemon/boards/port_access.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "errors/error.h"
+
+namespace kiln::boards {
+
+absl::Status CheckAccess(const std::string& path) {
+  if (path.empty()) return absl::OkStatus();
+  // With the rights open() would have: the effective ones.
+  if (::faccessat(AT_FDCWD, path.c_str(), R_OK | W_OK, AT_EACCESS) == 0) return absl::OkStatus();
+  if (errno != EACCES && errno != EPERM) return absl::OkStatus();
+  return errors::MakeError(errors::ErrorCode::kPortPermission,
+                           absl::StrCat("user ", ::geteuid(), " may not open ", path));
+}
+
+}  // namespace kiln::boards
