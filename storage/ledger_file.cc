@@ -5,11 +5,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -132,6 +134,23 @@ absl::Status CheckHeader(const std::string& path) {
   return absl::OkStatus();
 }
 
+// Whether every table, index and trigger of the schema is there: an event table without its guards
+// is no ledger. Others are left alone.
+absl::Status CheckSchema(SqliteDatabase& db, const std::string& path, int version) {
+  constexpr char kObjects[] =
+      "SELECT type || ' ' || name FROM sqlite_schema WHERE name IS NOT NULL";
+  ASSIGN_OR_RETURN(const std::unique_ptr<SqliteDatabase> model, SqliteDatabase::OpenInMemory());
+  RETURN_IF_ERROR(Migrate(*model, 0, version));
+  ASSIGN_OR_RETURN(const std::vector<std::string> expected, model->QueryTexts(kObjects));
+  ASSIGN_OR_RETURN(const std::vector<std::string> found, db.QueryTexts(kObjects));
+  for (const std::string& object : expected) {
+    if (std::find(found.begin(), found.end(), object) == found.end()) {
+      return Damaged(path, absl::StrCat("its ", object, " is missing"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<int> CheckContent(SqliteDatabase& db, const std::string& path) {
   ASSIGN_OR_RETURN(const int64_t version, db.QueryInt("PRAGMA user_version"));
   if (version > LatestSchemaVersion()) {
@@ -142,6 +161,7 @@ absl::StatusOr<int> CheckContent(SqliteDatabase& db, const std::string& path) {
   if (version < 1) return Damaged(path, "it has no schema");
   ASSIGN_OR_RETURN(const std::string verdict, db.QueryText("PRAGMA quick_check(1)"));
   if (verdict != "ok") return Damaged(path, verdict);
+  RETURN_IF_ERROR(CheckSchema(db, path, static_cast<int>(version)));
   RETURN_IF_ERROR(CheckChainHead(db, static_cast<int>(version)));
   return static_cast<int>(version);
 }

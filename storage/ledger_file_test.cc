@@ -222,7 +222,11 @@ const Damage kDamages[] = {
      "its head says"},
     {"HeadGone", [](const std::string& path) { RunRaw(path, "DELETE FROM chain_head"); },
      "the head of the event chain is missing"},
-    {"TablesGone", [](const std::string& path) { RunRaw(path, "DROP TABLE chain_head"); }, ""},
+    {"TablesGone", [](const std::string& path) { RunRaw(path, "DROP TABLE chain_head"); },
+     "its table chain_head is missing"},
+    {"GuardsGone",
+     [](const std::string& path) { RunRaw(path, "DROP TRIGGER events_are_never_changed"); },
+     "its trigger events_are_never_changed is missing"},
 };
 
 class DamagedLedgerTest : public LedgerFileTest, public ::testing::WithParamInterface<Damage> {};

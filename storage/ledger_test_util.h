@@ -54,9 +54,10 @@ std::string ReadBytes(const std::string& path);
 void WriteBytes(const std::string& path, absl::string_view bytes);
 void CopyFile(const std::string& from, const std::string& to);
 
-// Opens or fails the test.
+// Opens or fails the test. Without fsync unless `options` say otherwise: only the tests of crashes
+// need it.
 std::unique_ptr<Ledger> MustOpen(const std::string& path, base::Clock& clock,
-                                 const LedgerOptions& options = {});
+                                 const LedgerOptions& options = {.durable = false});
 // Verify's answer in words: "ok", or the problem.
 std::string VerdictOf(Ledger& ledger);
 

@@ -42,6 +42,19 @@ absl::StatusOr<std::unique_ptr<SqliteDatabase>> SqliteDatabase::Open(const std::
   return database;
 }
 
+absl::StatusOr<std::unique_ptr<SqliteDatabase>> SqliteDatabase::OpenInMemory() {
+  sqlite3* db = nullptr;
+  const int code =
+      sqlite3_open_v2(":memory:", &db,
+                      SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_READWRITE |
+                          SQLITE_OPEN_CREATE | SQLITE_OPEN_MEMORY,
+                      nullptr);
+  std::unique_ptr<SqliteDatabase> database(new SqliteDatabase(db));
+  if (code != SQLITE_OK) return SqliteError(db, code, "opening a database in memory");
+  RETURN_IF_ERROR(database->Configure({.access = Access::kWrite}));
+  return database;
+}
+
 absl::Status SqliteDatabase::Configure(const Options& options) {
   const bool writes = options.access == Access::kWrite;
   sqlite3_busy_timeout(db_, kBusyTimeoutMs);
@@ -108,6 +121,16 @@ absl::StatusOr<std::string> SqliteDatabase::QueryText(const std::string& sql) {
   ASSIGN_OR_RETURN(const bool row, statement.Step());
   if (!row) return absl::InternalError(absl::StrCat("no row from: ", sql));
   return statement.Bytes(0);
+}
+
+absl::StatusOr<std::vector<std::string>> SqliteDatabase::QueryTexts(const std::string& sql) {
+  ASSIGN_OR_RETURN(SqliteStatement statement, Prepare(sql));
+  std::vector<std::string> texts;
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool row, statement.Step());
+    if (!row) return texts;
+    texts.push_back(statement.Bytes(0));
+  }
 }
 
 bool SqliteDatabase::in_transaction() const { return sqlite3_get_autocommit(db_) == 0; }

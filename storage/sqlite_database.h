@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -39,6 +40,8 @@ class SqliteDatabase {
 
   static absl::StatusOr<std::unique_ptr<SqliteDatabase>> Open(const std::string& path,
                                                               const Options& options);
+  // An empty database that is never on disk, to see what a schema consists of.
+  static absl::StatusOr<std::unique_ptr<SqliteDatabase>> OpenInMemory();
   ~SqliteDatabase();
   SqliteDatabase(const SqliteDatabase&) = delete;
   SqliteDatabase& operator=(const SqliteDatabase&) = delete;
@@ -52,6 +55,8 @@ class SqliteDatabase {
   // The first column of the first row of a query without parameters; INTERNAL without a row.
   absl::StatusOr<int64_t> QueryInt(const std::string& sql);
   absl::StatusOr<std::string> QueryText(const std::string& sql);
+  // The first column of every row.
+  absl::StatusOr<std::vector<std::string>> QueryTexts(const std::string& sql);
 
   bool in_transaction() const;
   sqlite3* handle() const { return db_; }
