@@ -1,8 +1,10 @@
 #include "daemon/boards/configured_ports.h"
 
+#include <filesystem>
 #include <memory>
 #include <set>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -37,6 +39,13 @@ absl::Status Invalid(const PortConfig& config, absl::string_view why) {
       absl::StrCat("port \"", absl::CHexEscape(config.name.substr(0, kMaxName)), "\": ", why));
 }
 
+// Where the links of `path` end; empty when they end nowhere.
+std::string Canonical(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path end = std::filesystem::canonical(path, error);
+  return error ? "" : end.string();
+}
+
 class ConfiguredPorts final : public PortSource {
  public:
   // A port as it was configured, with the file to look at: empty for sockets.
@@ -56,6 +65,7 @@ class ConfiguredPorts final : public PortSource {
         found.present = found.opener->Present();
         if (found.present) {
           found.instance = found.opener->Instance();
+          found.device = Canonical(port.path);
           found.usable = CheckAccess(port.path);
         }
       }

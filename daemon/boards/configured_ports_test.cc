@@ -57,6 +57,7 @@ TEST(ConfiguredPortsTest, SeesABoardComeGoAndComeAgain) {
   found = source->Scan();
   EXPECT_TRUE(found[0].present);
   EXPECT_TRUE(found[0].usable.ok()) << found[0].usable;
+  EXPECT_EQ(found[0].device, slave);
   const std::string instance = found[0].instance;
 
   ASSERT_EQ(::unlink(path.c_str()), 0);

@@ -16,8 +16,8 @@ inline constexpr absl::Duration kScanInterval = absl::Seconds(1);
 
 // The station's registry over `sources`. When several sources name the same
 // port, the first one that has it present wins and the first alias given is
-// kept; when several find the same address under different names, only the
-// first is used. `clock` must outlive the registry.
+// kept; when several find the same device under different names, only the first
+// is used. `clock` must outlive the registry.
 std::unique_ptr<Registry> CreateRegistry(std::vector<std::unique_ptr<PortSource>> sources,
                                          base::Clock& clock);
 

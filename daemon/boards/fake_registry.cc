@@ -1,5 +1,6 @@
 #include "daemon/boards/fake_registry.h"
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -44,6 +45,8 @@ void FakePorts::Plug(const std::string& name, ports::StreamOpener* opener) {
   FoundPort& port = ports_[name];
   port.name = name;
   port.address = opener == nullptr ? "" : opener->address();
+  // One opener is one device, whatever openers call themselves.
+  port.device = opener == nullptr ? "" : absl::StrCat(reinterpret_cast<uintptr_t>(opener));
   port.present = true;
   port.instance = absl::StrCat(++plugs_);
   port.usable = absl::OkStatus();
@@ -56,6 +59,7 @@ void FakePorts::Unplug(const std::string& name) {
   const auto it = ports_.find(name);
   if (it == ports_.end()) return;
   it->second.present = false;
+  it->second.device.clear();
   it->second.instance.clear();
   it->second.opener = nullptr;
 }

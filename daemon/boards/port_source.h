@@ -15,6 +15,9 @@ struct FoundPort {
   std::string name;     // stable over replugs; never empty
   std::string alias;    // may be empty
   std::string address;  // "/dev/ttyUSB0"
+  // What the address leads to in the end, "/dev/ttyUSB0" for a link in
+  // /dev/serial: two ports with the same device are one. May be empty.
+  std::string device;
   std::string adapter;  // for people; may be empty
   bool present = false;
   // Differs from the last scan's when the board was gone and came again in

@@ -167,20 +167,20 @@ void StationRegistry::ScanNow() {
 
 std::map<std::string, FoundPort> StationRegistry::Collect() {
   std::map<std::string, FoundPort> merged;
-  std::set<std::string> addresses;
+  std::set<std::string> devices;
   for (const std::unique_ptr<PortSource>& source : sources_) {
     for (FoundPort& found : source->Scan()) {
       if (found.name.empty()) continue;
       // A tty that is configured by address is not also found by itself.
-      const bool address_is_new = found.address.empty() || addresses.insert(found.address).second;
+      const bool device_is_new = found.device.empty() || devices.insert(found.device).second;
       const auto [it, name_is_new] = merged.try_emplace(found.name, found);
       if (name_is_new) {
-        if (!address_is_new) merged.erase(it);
+        if (!device_is_new) merged.erase(it);
         continue;
       }
       FoundPort& known = it->second;
       const std::string alias = known.alias.empty() ? found.alias : known.alias;
-      if (!known.present && found.present && address_is_new) known = std::move(found);
+      if (!known.present && found.present && device_is_new) known = std::move(found);
       known.alias = alias;
     }
   }

@@ -63,6 +63,14 @@ TEST_F(RegistryTest, SeesAReplugBetweenTwoScansAsLeavingAndArriving) {
   EXPECT_THAT(TakeSeen(), ElementsAre("usb-1#1+", "usb-1#1+ ESP32-C3", "usb-1#1-", "usb-1#2+"));
 }
 
+TEST_F(RegistryTest, BoardsOfOneAddressTextAreStillTwoBoards) {
+  ports::FakeWire other_wire;
+  ports::FakeStreamOpener other(other_wire, opener_.address());
+  registry_.Plug("usb-1", &opener_);
+  registry_.Plug("usb-2", &other);
+  EXPECT_THAT(TakeSeen(), ElementsAre("usb-1#1+", "usb-2#1+"));
+}
+
 TEST_F(RegistryTest, TimesChangesByTheClock) {
   registry_.Plug("usb-1", &opener_);
   const absl::Time plugged = clock_.Now();
@@ -173,7 +181,7 @@ TEST_F(TwoSourcesTest, GivesAConfiguredAliasToAPortThatAnotherSourceFinds) {
   EXPECT_TRUE(registry_->OpenerOf("usb-1").value()->Present());
 }
 
-TEST_F(TwoSourcesTest, NamesOneAddressOnlyOnce) {
+TEST_F(TwoSourcesTest, NamesOneDeviceOnlyOnce) {
   first_.Plug("bench", &opener_);
   second_.Plug("usb-1", &opener_);
   registry_->ScanNow();

@@ -84,6 +84,7 @@ std::vector<FoundPort> TtyScan::Scan() {
     }
     last_topology = tty.device.topology;
     port.address = absl::StrCat(dev_root_, "/", tty.name);
+    port.device = port.address;
     port.adapter = Describe(tty.device);
     port.opener = std::make_shared<ports::KernelTtyOpener>(port.address, sysfs_root_);
     port.present = port.opener->Present();
