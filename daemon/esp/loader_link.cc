@@ -71,7 +71,9 @@ absl::Status LoaderLink::Send(absl::Span<const uint8_t> frame) {
   if (absl::IsDeadlineExceeded(written)) {
     return errors::MakeError(ErrorCode::kPortFailed, "the port takes no more bytes");
   }
-  if (absl::IsCancelled(written)) RETURN_IF_ERROR(CheckCancelled());
+  if (absl::IsCancelled(written)) {
+    RETURN_IF_ERROR(CheckCancelled());
+  }
   return written;
 }
 
@@ -94,7 +96,9 @@ absl::Status LoaderLink::Receive(absl::Duration deadline, const std::string& wha
       }
       return absl::OkStatus();
     }
-    if (absl::IsCancelled(count.status())) RETURN_IF_ERROR(CheckCancelled());
+    if (absl::IsCancelled(count.status())) {
+      RETURN_IF_ERROR(CheckCancelled());
+    }
     if (!absl::IsDeadlineExceeded(count.status())) return count.status();
   }
 }

@@ -37,6 +37,7 @@ constexpr EfuseField CryptCount(uint32_t efuse_base) { return {efuse_base + 0x34
 constexpr EfuseField SecureBoot(uint32_t efuse_base) { return {efuse_base + 0x38, 1u << 20}; }
 
 constexpr uint32_t kUartClockDivider = 0x60000014;  // UART_CLKDIV_REG of UART0
+constexpr uint32_t kC5SystemClock = 0x60096110;     // PCR_SYSCLK_CONF_REG of the C5
 
 constexpr LoaderTraits kTraits[] = {
     {Chip::kEsp32,
@@ -65,13 +66,23 @@ constexpr LoaderTraits kTraits[] = {
      {0x60008830, 0x7u << 7},
      {0x60008830, 1u << 21},
      false,
-     CrystalQuirk{kUartClockDivider, 40, 26},
+     CrystalQuirk{kUartClockDivider, 40, 0, {40, 26}},
      0x6F51306F,
      0},
     {Chip::kEsp32C3, kMagicsC3, SpiAt(0x60002000), 0x60008844, true, true, CryptCount(0x60008800),
      SecureBoot(0x60008800), false, std::nullopt, 0, 0},
-    {Chip::kEsp32C5, kMagicsC5, SpiAt(0x60003000), 0x600B4844, true, true, CryptCount(0x600B4800),
-     SecureBoot(0x600B4800), false, CrystalQuirk{kUartClockDivider, 40, 48}, 0, 0},
+    {Chip::kEsp32C5,
+     kMagicsC5,
+     SpiAt(0x60003000),
+     0x600B4844,
+     true,
+     true,
+     {0x600B4834, 0x7u << 16},
+     {0x600B4838, 1u << 25},
+     false,
+     CrystalQuirk{kUartClockDivider, 0, kC5SystemClock, {40, 48}},
+     0,
+     0},
     {Chip::kEsp32C6, kMagicsC6, SpiAt(0x60003000), 0x600B0844, true, true, CryptCount(0x600B0800),
      SecureBoot(0x600B0800), false, std::nullopt, 0, 0},
     {Chip::kEsp32C61,

@@ -30,11 +30,12 @@ struct EfuseField {
   uint32_t mask;
 };
 
-// How the ROM's idea of its crystal is found wrong (see RomBaudRate).
+// Where the ROM may compute with another crystal than the one that is soldered (see RomBaudRate).
 struct CrystalQuirk {
-  uint32_t uart_clock_divider_register;
-  uint32_t rom_mhz;    // what the ROM computes with
-  uint32_t other_mhz;  // what may be soldered instead
+  uint32_t divider_register;   // UART0's clock divider
+  uint32_t rom_mhz;            // what the ROM computes with; 0 when a register says it …
+  uint32_t rom_mhz_register;   // … in bits 24 to 30
+  uint32_t candidates_mhz[2];  // crystals that are soldered
 };
 
 struct LoaderTraits {
