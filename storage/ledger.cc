@@ -135,6 +135,13 @@ class SqliteLedger final : public Ledger {
     return *std::move(found);
   }
 
+  absl::StatusOr<Deployment> FindDeploymentByRequest(const std::string& request_id) override {
+    absl::MutexLock lock(&read_mutex_);
+    ASSIGN_OR_RETURN(std::optional<Deployment> found, FindByRequestId(*reader_, request_id));
+    if (!found.has_value()) return NotFound(absl::StrCat("of request ", request_id));
+    return *std::move(found);
+  }
+
   absl::StatusOr<std::vector<Deployment>> ListDeployments(const DeploymentQuery& query) override {
     absl::MutexLock lock(&read_mutex_);
     return QueryDeployments(*reader_, query);

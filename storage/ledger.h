@@ -173,6 +173,8 @@ class Ledger {
 
   // With its WiFi password. NOT_FOUND (DeploymentNotFound).
   virtual absl::StatusOr<Deployment> GetDeployment(const std::string& id) = 0;
+  // The deployment that `request_id` made; NOT_FOUND (DeploymentNotFound).
+  virtual absl::StatusOr<Deployment> FindDeploymentByRequest(const std::string& request_id) = 0;
   // Newest first, without WiFi passwords. `port` means the port that runs or ran it.
   // INVALID_ARGUMENT for a limit below 1 or an unknown cursor.
   virtual absl::StatusOr<std::vector<Deployment>> ListDeployments(const DeploymentQuery& query) = 0;
