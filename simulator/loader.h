@@ -63,7 +63,10 @@ class LoaderPort {
   virtual uint32_t baud_rate() const = 0;
   virtual void StartStub() = 0;
   // Leaves the loader and starts what is in flash.
-  virtual void LeaveLoader() = 0;
+  virtual void RunProgram() = 0;
+  // Resets the chip by software: the straps stay as EN's last rise has latched them, so that a
+  // board in download mode comes back into it.
+  virtual void SoftReset() = 0;
 };
 
 // One loader: handles one frame at a time. Implemented by the ROM's and the stub's.

@@ -166,8 +166,9 @@ void RomLoader::End(const Request& request) {
   if (request.data.size() < 4) return Reply(request, kInvalidMessage);
   session_.reset();
   Reply(request, kOk);
-  // Either way the loader is over: 0 resets the chip, 1 goes on to the program in flash.
-  port_.LeaveLoader();
+  // Either way this loader is over: 0 resets the chip, 1 goes on to the program in flash.
+  if (WordAt(request, 0) == 0) return port_.SoftReset();
+  port_.RunProgram();
 }
 
 RomLoader::Error RomLoader::MemBegin(const Request& request) {

@@ -26,6 +26,7 @@ constexpr uint32_t kRomBaudRate = 115200;
 constexpr size_t kMaxFrame = 8 + 16 + 0x4000 + 0xFF;
 // UARTs sample mid-bit: about 3 % of difference is where they begin to fail over ten bits.
 constexpr double kRateTolerance = 0.03;
+constexpr uint8_t kDelimiter = 0xC0;  // of SLIP
 constexpr size_t kMaxUnreadOutput = 256 * 1024;
 constexpr uint32_t kDefaultFlashSize = 4 * 1024 * 1024;
 
@@ -61,6 +62,7 @@ void SimulatedBoard::PowerOff() {
   mode_ = Mode::kOff;
   loader_.reset();
   incoming_.clear();
+  delimiters_.clear();
   outgoing_.clear();
   script_.clear();
   frame_.reset();
@@ -115,6 +117,7 @@ void SimulatedBoard::PressReset(absl::Duration now) {
 
 void SimulatedBoard::Reset(absl::Duration now, bool io0_low, ResetCause cause) {
   ++statistics_.resets;
+  if (cause == ResetCause::kPowerOn) strapped_for_download_ = io0_low;
   loader_.reset();
   script_.clear();
   frame_.reset();
@@ -161,6 +164,7 @@ void SimulatedBoard::Receive(absl::Duration now, absl::Span<const uint8_t> bytes
     if (Strikes(count, line.lose_every, line.lose_at)) continue;
     if (Strikes(count, line.flip_every, line.flip_at)) value ^= 0x10;
     incoming_.push_back({receive_busy_until_, wire_baud, chunk_, value});
+    if (value == kDelimiter) delimiters_.push_back(receive_busy_until_);
   }
   Advance(now);
 }
@@ -179,6 +183,7 @@ void SimulatedBoard::Advance(absl::Duration now) {
     } else if (next == byte_at) {
       const TimedByte byte = incoming_.front();
       incoming_.pop_front();
+      if (byte.value == kDelimiter) delimiters_.pop_front();
       TakeByte(byte);
     } else {
       const TimedText text = std::move(script_.front());
@@ -194,8 +199,11 @@ void SimulatedBoard::Advance(absl::Duration now) {
 
 std::optional<absl::Duration> SimulatedBoard::NextEvent() const {
   absl::Duration next = absl::InfiniteDuration();
-  if (!outgoing_.empty()) next = std::min(next, outgoing_.front().at);
-  if (!incoming_.empty()) next = std::min(next, incoming_.front().at);
+  if (!outgoing_.empty()) {
+    // As a USB adapter does, which reports once per millisecond frame at most.
+    next = std::min(outgoing_.back().at, outgoing_.front().at + absl::Milliseconds(1));
+  }
+  if (!delimiters_.empty()) next = std::min(next, delimiters_.front());
   if (!script_.empty()) next = std::min(next, script_.front().at);
   if (frame_.has_value()) next = std::min(next, std::max(frame_->at, processor_free_));
   if (next == absl::InfiniteDuration()) return std::nullopt;
@@ -204,7 +212,7 @@ std::optional<absl::Duration> SimulatedBoard::NextEvent() const {
 
 void SimulatedBoard::TakeByte(const TimedByte& byte) {
   if (!RunsLoader()) return;
-  if (autobaud_ && byte.value == 0xC0) {
+  if (autobaud_ && byte.value == kDelimiter) {
     // The ROM measures the rate of the first frame it hears.
     autobaud_ = false;
     baud_ = byte.baud;
@@ -256,9 +264,12 @@ void SimulatedBoard::ApplyEndOfFrame() {
       loader_ = std::move(stub);
       return;
     }
-    case After::kLeave:
-      // What has been sent leaves the UART before the chip starts over.
+    // What has been sent leaves the UART before the chip starts over.
+    case After::kRunProgram:
       return Reset(std::max(now, transmit_busy_until_), false, ResetCause::kSoftware);
+    case After::kSoftReset:
+      return Reset(std::max(now, transmit_busy_until_), strapped_for_download_,
+                   ResetCause::kSoftware);
     case After::kReset:
       return Reset(now, false, ResetCause::kPowerOn);
     case After::kPowerOff:
@@ -306,7 +317,9 @@ void SimulatedBoard::ChangeBaudRate(uint32_t baud) {
 
 void SimulatedBoard::StartStub() { after_ = After::kStartStub; }
 
-void SimulatedBoard::LeaveLoader() { after_ = After::kLeave; }
+void SimulatedBoard::RunProgram() { after_ = After::kRunProgram; }
+
+void SimulatedBoard::SoftReset() { after_ = After::kSoftReset; }
 
 void SimulatedBoard::Transmit(absl::Duration at, absl::Span<const uint8_t> bytes) {
   for (uint8_t value : bytes) {

@@ -68,7 +68,8 @@ class SimulatedBoard final : private LoaderPort {
   void Receive(absl::Duration now, absl::Span<const uint8_t> bytes);
   // Lets everything happen that is due by `now`.
   void Advance(absl::Duration now);
-  // When something happens next without the host; nothing while the board waits.
+  // When something worth looking at happens next without the host: a frame is complete, bytes
+  // (collected for up to 1 ms) reach the host, the program speaks. Nothing while the board waits.
   std::optional<absl::Duration> NextEvent() const;
   // Takes bytes that have arrived at the host by `now`, at most `out.size()`.
   size_t TakeOutput(absl::Duration now, absl::Span<uint8_t> out);
@@ -129,7 +130,8 @@ class SimulatedBoard final : private LoaderPort {
   void ChangeBaudRate(uint32_t baud) override;
   uint32_t baud_rate() const override { return baud_; }
   void StartStub() override;
-  void LeaveLoader() override;
+  void RunProgram() override;
+  void SoftReset() override;
 
   void Reset(absl::Duration now, bool io0_low, ResetCause cause);
   void StartFromFlash(absl::Duration now, ResetCause cause);
@@ -151,12 +153,14 @@ class SimulatedBoard final : private LoaderPort {
   bool rts_ = false;
   Mode mode_ = Mode::kOff;
   std::unique_ptr<Loader> loader_;
+  bool strapped_for_download_ = false;  // IO0 when EN last rose
   bool autobaud_ = false;
   uint32_t baud_ = 115200;
   uint32_t host_baud_ = 115200;
 
   // The receiving side.
   std::deque<TimedByte> incoming_;
+  std::deque<absl::Duration> delimiters_;  // when the frame delimiters among them arrive
   absl::Duration receive_busy_until_;
   uint64_t chunk_ = 0;
   SlipDecoder decoder_;
@@ -172,7 +176,7 @@ class SimulatedBoard final : private LoaderPort {
   absl::Duration loop_period_;    // a failing start repeats; zero when it does not
 
   // What a handled frame has asked for, done once it is finished.
-  enum class After { kNothing, kStartStub, kLeave, kReset, kPowerOff };
+  enum class After { kNothing, kStartStub, kRunProgram, kSoftReset, kReset, kPowerOff };
   After after_ = After::kNothing;
   bool unplug_requested_ = false;
 

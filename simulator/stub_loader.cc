@@ -94,7 +94,7 @@ void StubLoader::Handle(absl::Span<const uint8_t> frame) {
     case kReadFlash:
       return ReadFlash(*request);
     case kRunUserCode:
-      return port_.LeaveLoader();
+      return port_.RunProgram();
     default:
       return Reply(*request, kInvalidCommand);
   }
@@ -153,7 +153,7 @@ void StubLoader::End(const Request& request) {
   if (session_->remaining() > 0) return Reply(request, kNotEnoughData);
   session_.reset();
   Reply(request, kOk);
-  if (WordAt(request, 0) == 0) port_.LeaveLoader();
+  if (WordAt(request, 0) == 0) port_.SoftReset();
 }
 
 void StubLoader::ChangeBaud(const Request& request) {
