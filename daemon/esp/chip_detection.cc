@@ -94,8 +94,8 @@ absl::StatusOr<DetectedChip> DetectChip(LoaderClient& loader) {
   if (security.has_value() && security->secure_download()) {
     return SecureDownload(TraitsOf(*chip).name);
   }
-  // Only Secure Download Mode refuses to read registers.
-  if (!magic.ok()) return SecureDownload(TraitsOf(*chip).name);
+  // Not that mode, so the question itself must have been damaged on its way.
+  if (!magic.ok()) return magic.status();
 
   const LoaderTraits& traits = LoaderTraitsOf(*chip);
   if (security.has_value()) {

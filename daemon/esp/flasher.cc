@@ -295,8 +295,9 @@ absl::Status FlasherImpl::Boot() {
   connected_ = false;
   facts_.reset();
   RETURN_IF_ERROR(link_.SetBaudRate(kFirstContactBaudRate));
-  RETURN_IF_ERROR(link_.DiscardInput());
+  // Without lines the program is on its way already, and what it says is the caller's.
   if (!traits.has_modem_lines) return absl::OkStatus();
+  RETURN_IF_ERROR(link_.DiscardInput());
   return RunResetSequence(HardReset(traits), link_.stream(), link_.clock());
 }
 
