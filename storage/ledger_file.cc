@@ -108,6 +108,23 @@ absl::Status BuildLedger(const std::string& path, const LedgerOptions& options) 
   return absl::OkStatus();
 }
 
+// Copies an open database to a new private file.
+absl::Status CopyTo(SqliteDatabase& db, const std::string& path, const LedgerOptions& options) {
+  RETURN_IF_ERROR(CreateEmpty(path));
+  ASSIGN_OR_RETURN(const std::unique_ptr<SqliteDatabase> copy,
+                   SqliteDatabase::Open(path, {.access = SqliteDatabase::Access::kWrite,
+                                               .vfs = options.vfs,
+                                               .durable = options.durable}));
+  sqlite3_backup* backup = sqlite3_backup_init(copy->handle(), "main", db.handle(), "main");
+  if (backup == nullptr) {
+    return SqliteError(copy->handle(), sqlite3_extended_errcode(copy->handle()), "copying");
+  }
+  sqlite3_backup_step(backup, -1);  // all pages; finish answers any error of it
+  const int code = sqlite3_backup_finish(backup);
+  if (code != SQLITE_OK) return SqliteError(copy->handle(), code, "copying");
+  return absl::OkStatus();
+}
+
 // Who is at `path`, from its first bytes: a ledger, or something else.
 absl::Status CheckHeader(const std::string& path) {
   base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -235,26 +252,17 @@ absl::StatusOr<int> CheckLedger(const std::string& path, const LedgerOptions& op
 absl::StatusOr<std::string> BackUpLedger(SqliteDatabase& db, const std::string& path, int version,
                                          const LedgerOptions& options) {
   ASSIGN_OR_RETURN(const ChainHead head, ReadChainHead(db));
-  const std::string target =
-      absl::StrCat(path, ".schema-", version, ".sequence-", head.sequence, ".backup");
+  // Named by the head of its chain: an older copy of the same name says the same.
+  const std::string target = absl::StrCat(path, ".schema-", version, ".sequence-", head.sequence,
+                                          "-", base::HexOf(head.hash).substr(0, 8), ".backup");
   const std::string unfinished = absl::StrCat(target, ".partial");
   RemoveWithSideFiles(unfinished);
-  RETURN_IF_ERROR(CreateEmpty(unfinished)) << "backing up the ledger";
-  {
-    ASSIGN_OR_RETURN(const std::unique_ptr<SqliteDatabase> copy,
-                     SqliteDatabase::Open(unfinished, {.access = SqliteDatabase::Access::kWrite,
-                                                       .vfs = options.vfs,
-                                                       .durable = options.durable}));
-    sqlite3_backup* backup = sqlite3_backup_init(copy->handle(), "main", db.handle(), "main");
-    if (backup == nullptr) {
-      return SqliteError(copy->handle(), sqlite3_extended_errcode(copy->handle()),
-                         "backing up the ledger");
-    }
-    sqlite3_backup_step(backup, -1);  // all pages; finish answers any error of it
-    const int code = sqlite3_backup_finish(backup);
-    if (code != SQLITE_OK) return SqliteError(copy->handle(), code, "backing up the ledger");
+  absl::Status status = CopyTo(db, unfinished, options);
+  if (status.ok()) status = Publish(unfinished, target, options.durable);
+  if (!status.ok()) {
+    RemoveWithSideFiles(unfinished);
+    return base::WithContext(status, "backing up the ledger before its migration");
   }
-  RETURN_IF_ERROR(Publish(unfinished, target, options.durable)) << "backing up the ledger";
   return target;
 }
 

@@ -31,8 +31,8 @@ absl::Status CreateLedger(const std::string& path, const LedgerOptions& options)
 // FAILED_PRECONDITION for a newer schema.
 absl::StatusOr<int> CheckLedger(const std::string& path, const LedgerOptions& options);
 
-// Copies the open ledger to "`path`.schema-`version`.sequence-N.backup", mode 0600, complete or not
-// at all. Answers the copy's path.
+// Copies the open ledger to "`path`.schema-`version`.sequence-N-HHHHHHHH.backup" (the newest event
+// and the first digits of its hash), mode 0600, complete or not at all. Answers the copy's path.
 absl::StatusOr<std::string> BackUpLedger(SqliteDatabase& db, const std::string& path, int version,
                                          const LedgerOptions& options);
 

@@ -263,6 +263,14 @@ TEST_F(LedgerTest, SaysWhichDeploymentIsNotThere) {
   EXPECT_EQ(got.status().code(), absl::StatusCode::kNotFound);
 }
 
+TEST_F(LedgerTest, FindsADeploymentByTheRequestThatMadeIt) {
+  Create(MakeDeployment("1"));
+
+  EXPECT_EQ(ledger_->FindDeploymentByRequest("request-1")->id, "deployment-1");
+  const absl::Status unknown = ledger_->FindDeploymentByRequest("request-2").status();
+  EXPECT_TRUE(errors::Is(unknown, errors::ErrorCode::kDeploymentNotFound)) << unknown;
+}
+
 TEST_F(LedgerTest, PasswordsStayOutOfListsAndOutOfTheirTable) {
   Deployment row = MakeDeployment("1");
   row.wifi_password = "correct-horse";

@@ -37,9 +37,11 @@ class MigrationTest : public ::testing::TestWithParam<int> {
     ASSERT_EQ(raw.Run(FixtureOf(GetParam())), "");
   }
 
-  std::string BackupPath() const {
-    return absl::StrCat(path_, ".schema-", GetParam(), ".sequence-5.backup");
+  // Of the fixtures' fifth and last event.
+  static std::string BackupName() {
+    return absl::StrCat("ledger.db.schema-", GetParam(), ".sequence-5-1b691cb7.backup");
   }
+  std::string BackupPath() const { return folder_.Path(BackupName()); }
 
   TemporaryFolder folder_;
   base::FakeClock clock_;
@@ -98,9 +100,7 @@ TEST_P(MigrationTest, LeavesACompletePrivateCopyOfTheOldLedger) {
     MustOpen(path_, clock_);
   }
 
-  ASSERT_THAT(folder_.Names(),
-              ElementsAre("ledger.db", "ledger.db.lock",
-                          absl::StrCat("ledger.db.schema-", GetParam(), ".sequence-5.backup")));
+  ASSERT_THAT(folder_.Names(), ElementsAre("ledger.db", "ledger.db.lock", BackupName()));
   RawDatabase copy(BackupPath());
   EXPECT_EQ(copy.Query("PRAGMA user_version"), absl::StrCat(GetParam()));
   EXPECT_EQ(copy.Query("PRAGMA integrity_check"), "ok");
@@ -134,8 +134,7 @@ TEST_P(MigrationTest, AFailedMigrationLeavesTheOldSchema) {
   EXPECT_EQ(raw.Query("SELECT count(*) FROM pragma_table_info('deployments') "
                       "WHERE name = 'has_wifi_password'"),
             "0");
-  EXPECT_THAT(folder_.Names(),
-              Contains(absl::StrCat("ledger.db.schema-", GetParam(), ".sequence-5.backup")));
+  EXPECT_THAT(folder_.Names(), Contains(BackupName()));
 }
 
 TEST_P(MigrationTest, ADamagedOldLedgerIsNotMigrated) {
