@@ -3,7 +3,7 @@
 import json
 import unittest
 
-from station import Station
+from station import Station, await_true
 
 STEPS = ["prepare", "connect", "identify", "flash", "verify", "boot", "confirm", "export"]
 
@@ -34,9 +34,11 @@ class CrashTest(unittest.TestCase):
 
     def test_killed_at_every_step(self):
         for step in STEPS:
-            for moment in ("enter", "done"):
+            for moment in ("enter", "leave"):
                 with self.subTest(failpoint=f"{step}:{moment}"):
                     self.crash_at(f"{step}:{moment}")
+        with self.subTest(failpoint="outcome:enter"):
+            self.crash_at("outcome:enter")
 
     def test_killed_in_the_middle_of_writing_continues_with_what_differs(self):
         station = Station(["sim-0:esp32"], sim_options=["--pace"])
@@ -50,7 +52,6 @@ class CrashTest(unittest.TestCase):
             self.assertNotEqual(now["state"], "STATE_FAILED", now)
             return now["step"] == "STEP_FLASH" and now["progress_percent"] >= 40
 
-        from station import await_true
         await_true(half_written, 60, lambda: json.dumps(station.deployment(name)))
         station.kill()
         station.start()
