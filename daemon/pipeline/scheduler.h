@@ -15,6 +15,8 @@
 #include "daemon/esp/flasher.h"
 #include "daemon/firmware/bundle_store.h"
 #include "daemon/identity/identity.h"
+#include "daemon/records/record.h"
+#include "daemon/telemetry/logging.h"
 #include "daemon/telemetry/metrics.h"
 #include "kiln/v1/station.pb.h"
 #include "storage/ledger.h"
@@ -43,6 +45,8 @@ struct StepTimeouts {
 struct ConfirmOptions {
   // Require the board's own report on the serial line. Off: a clean boot (no boot loop) is enough.
   bool serial = true;
+  // How long a boot must stay clean when no report is required.
+  absl::Duration clean_boot_window = absl::Seconds(5);
   // Also GET http://{ip}/mac, as the source documents describe.
   bool http = false;
   std::string ip = "192.168.4.1";
@@ -57,6 +61,13 @@ struct PipelineOptions {
   std::string deployed_by = "kiln";
   absl::TimeZone time_zone;
   int max_pending = 1000;  // StationBusy above
+  // How long a board that was unplugged during its deployment may take to come back before the
+  // deployment fails with BoardUnplugged, and how often one attempt puts up with it.
+  absl::Duration replug_window = absl::Seconds(10);
+  int max_replugs = 3;
+  // Whether an order for "any" port may take a board that has been through a deployment and was not
+  // unplugged since. Off: a finished product is never overwritten by the next customer's order.
+  bool any_takes_used_boards = false;
   StepTimeouts timeouts;
   ConfirmOptions confirm;
   identity::IdentityOptions identity;
@@ -86,6 +97,10 @@ struct PipelineParts {
   HttpGetter* http;
   // Live progress, not in the ledger. May be empty.
   std::function<void(const v1::Progress&)> progress;
+  // May be null: then nothing is logged.
+  telemetry::Log* log = nullptr;
+  // Null: the scheduler makes one of its own from the options.
+  records::RecordWriter* records = nullptr;
 };
 
 // The pipeline's front: takes orders, gives each to the worker of its port when a board is there,

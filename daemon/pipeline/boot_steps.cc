@@ -1,0 +1,113 @@
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "base/status_macros.h"
+#include "daemon/identity/board_report.h"
+#include "daemon/pipeline/deployment_context.h"
+#include "errors/error.h"
+
+namespace kiln::pipeline {
+namespace {
+
+using errors::ErrorCode;
+using identity::BootWatcher;
+
+// How long one read waits: bounds how late a request to stop is seen.
+constexpr absl::Duration kReadSlice = absl::Milliseconds(100);
+
+identity::ExpectedBoard Expected(const DeploymentContext& context) {
+  return {.mac = context.row.mac,
+          .customer_id = context.row.customer_id,
+          .wifi_ssid = context.row.wifi_ssid,
+          .deployment = context.row.id};
+}
+
+absl::Status Check(DeploymentContext& context, const identity::BoardReport& report) {
+  const absl::Status status = CheckBoardReport(report, Expected(context));
+  context.shared.parts.metrics->IdentityChecked(status.ok());
+  return status;
+}
+
+// Listens until the board has reported itself, is seen to loop, or `limit` has passed.
+absl::Status Listen(DeploymentContext& context, absl::Duration limit) {
+  const absl::Duration end = context.clock().Monotonic() + limit;
+  std::array<uint8_t, 4096> buffer;
+  while (context.watcher->state() == BootWatcher::State::kWaiting) {
+    RETURN_IF_ERROR(context.stop.Check());
+    const absl::Duration left = end - context.clock().Monotonic();
+    if (left <= absl::ZeroDuration()) break;
+    const absl::StatusOr<size_t> count =
+        context.session.stream().Read(absl::MakeSpan(buffer), std::min(left, kReadSlice));
+    if (count.ok()) {
+      context.watcher->Feed(absl::MakeConstSpan(buffer).first(*count));
+    } else if (!absl::IsDeadlineExceeded(count.status()) ||
+               errors::Is(count.status(), ErrorCode::kStepTimedOut)) {
+      return count.status();
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ConfirmBySerial(DeploymentContext& context) {
+  const PipelineOptions& options = context.shared.options;
+  if (!options.confirm.serial) {
+    RETURN_IF_ERROR(
+        Listen(context, std::min(options.confirm.clean_boot_window, options.timeouts.confirm)));
+    return context.watcher->state() == BootWatcher::State::kBootLoop ? context.watcher->Outcome()
+                                                                     : absl::OkStatus();
+  }
+  RETURN_IF_ERROR(Listen(context, options.timeouts.confirm));
+  RETURN_IF_ERROR(context.watcher->Outcome());
+  return Check(context, context.watcher->report());
+}
+
+absl::Status ConfirmByHttp(DeploymentContext& context) {
+  const ConfirmOptions& options = context.shared.options.confirm;
+  const std::string url = absl::StrCat("http://", options.ip, "/mac");
+  absl::Status last = errors::MakeError(ErrorCode::kBoardNetworkUnreachable, "no try was allowed");
+  for (int attempt = 1; attempt <= options.http_tries; ++attempt) {
+    RETURN_IF_ERROR(context.stop.Check());
+    const absl::StatusOr<std::string> body =
+        context.shared.parts.http->Get(url, options.http_timeout);
+    if (body.ok()) {
+      const absl::StatusOr<identity::BoardReport> report = identity::ParseMacAnswer(*body);
+      // A clear answer of another board is final; an unclear one may come from a program that is
+      // still starting.
+      if (report.ok()) return Check(context, *report);
+      last = report.status();
+    } else {
+      last = body.status();
+    }
+    if (attempt == options.http_tries) break;
+    RETURN_IF_ERROR(WaitUnlessStopped(context.clock(), context.stop, attempt * absl::Seconds(1)));
+  }
+  return last;
+}
+
+}  // namespace
+
+absl::Status RunBoot(DeploymentContext& context) {
+  // Fresh for each reset; it must not miss the first line.
+  context.watcher = std::make_unique<BootWatcher>();
+  return context.session.flasher().Boot();
+}
+
+// The board itself says who it is.
+absl::Status RunConfirm(DeploymentContext& context) {
+  RETURN_IF_ERROR(ConfirmBySerial(context));
+  context.session.Close();
+  if (context.shared.options.confirm.http) {
+    RETURN_IF_ERROR(ConfirmByHttp(context));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace kiln::pipeline

@@ -1,0 +1,37 @@
+#ifndef KILN_DAEMON_PIPELINE_JOB_H_
+#define KILN_DAEMON_PIPELINE_JOB_H_
+
+#include <atomic>
+#include <string>
+
+#include "base/cancellation.h"
+#include "storage/ledger.h"
+
+namespace kiln::pipeline {
+
+// A deployment in the scheduler's hands, from its acceptance to the end of its run. Shared by the
+// scheduler and the worker that runs it. Its fields belong to the scheduler's mutex while it is
+// queued, and to its worker while it runs, except where said otherwise.
+struct Job {
+  // `drain` is the station's request to stop; not owned.
+  Job(const std::string& deployment_id, const base::Cancellation* drain)
+      : id(deployment_id), stop(drain) {}
+
+  const std::string id;
+  storage::Deployment row;
+  // The port it has to run on; empty for the next free board.
+  std::string port;
+  // The chip its bundle is for, by name; empty when unknown.
+  std::string chip;
+  // Only the record is left: no board has to be there.
+  bool needs_board = true;
+  // Not to be given to a worker: its transaction, or its cancellation, is under way.
+  bool held = true;
+  // Tells an operator's request from a drain. Set before `stop` is; from any thread.
+  std::atomic<bool> cancelled_by_operator = false;
+  base::Cancellation stop;
+};
+
+}  // namespace kiln::pipeline
+
+#endif  // KILN_DAEMON_PIPELINE_JOB_H_

@@ -1,0 +1,186 @@
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "base/status_macros.h"
+#include "daemon/esp/chip.h"
+#include "daemon/identity/identity.h"
+#include "daemon/pipeline/deployment_context.h"
+#include "errors/error.h"
+#include "google/protobuf/util/time_util.h"
+
+namespace kiln::pipeline {
+namespace {
+
+using errors::ErrorCode;
+using errors::MakeError;
+
+// A port that has just appeared may not be ready to be opened: udev still sets its permissions, or
+// another program looks at it. Tried this often, this far apart.
+constexpr int kOpenTries = 5;
+constexpr absl::Duration kOpenPause = absl::Milliseconds(300);
+
+bool MayPass(const absl::Status& status) {
+  return errors::Is(status, ErrorCode::kPortBusy) ||
+         errors::Is(status, ErrorCode::kPortPermission) ||
+         errors::Is(status, ErrorCode::kPortFailed);
+}
+
+absl::Status OpenSession(DeploymentContext& context) {
+  boards::Registry& boards = *context.shared.parts.boards;
+  ASSIGN_OR_RETURN(ports::StreamOpener* const opener, boards.OpenerOf(context.port));
+  absl::Status status;
+  for (int i = 0; i < kOpenTries; ++i) {
+    if (i > 0) {
+      RETURN_IF_ERROR(WaitUnlessStopped(context.clock(), context.stop, kOpenPause));
+    }
+    ASSIGN_OR_RETURN(const boards::BoardInfo board, boards.Get(context.port));
+    status = context.session.Open(*opener, board.arrival, context.stop);
+    if (status.ok() || !MayPass(status)) break;
+  }
+  return status;
+}
+
+// The checks that keep a bundle from the wrong board. Nothing has been written before they pass.
+absl::Status CheckBoard(const DeploymentContext& context, const esp::BoardFacts& facts) {
+  if (facts.chip != context.bundle.chip) {
+    return MakeError(ErrorCode::kChipMismatch,
+                     absl::StrCat("the board has an ", esp::TraitsOf(facts.chip).name,
+                                  ", the bundle is for ", esp::TraitsOf(context.bundle.chip).name));
+  }
+  uint64_t end = 0;
+  for (const firmware::BundleImage& image : context.bundle.images) {
+    end = std::max(end, uint64_t{image.offset} + image.size);
+  }
+  const firmware::Partition* identity = context.bundle.identity_partition();
+  if (identity != nullptr) end = std::max(end, uint64_t{identity->offset} + identity->size);
+  if (end > facts.flash_size_bytes) {
+    return MakeError(
+        ErrorCode::kFlashTooSmall,
+        absl::StrCat("the bundle ends at ", end, " bytes, the flash has ", facts.flash_size_bytes));
+  }
+  return absl::OkStatus();
+}
+
+// The plan: the bundle's images, shared, and the identity of this one board. Same row, same bytes.
+absl::Status CompletePlan(DeploymentContext& context) {
+  const firmware::Partition* partition = context.bundle.identity_partition();
+  if (partition == nullptr) {
+    return MakeError(ErrorCode::kIdentityDoesNotFit, "the bundle has no NVS partition");
+  }
+  const identity::Identity identity{.wifi_ssid = context.row.wifi_ssid,
+                                    .wifi_password = context.row.wifi_password};
+  ASSIGN_OR_RETURN(
+      std::vector<uint8_t> bytes,
+      identity::BuildIdentityPartition(context.shared.options.identity, context.customer(),
+                                       identity, context.row.mac, context.row.id, partition->size));
+  context.plan = context.images;
+  context.plan.push_back({.label = "identity",
+                          .offset = partition->offset,
+                          .image = esp::PrepareImage(std::move(bytes))});
+  std::sort(
+      context.plan.begin(), context.plan.end(),
+      [](const esp::FlashRegion& a, const esp::FlashRegion& b) { return a.offset < b.offset; });
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status RunConnect(DeploymentContext& context) {
+  RETURN_IF_ERROR(OpenSession(context));
+  const absl::Status status = context.session.flasher().Connect();
+  context.shared.parts.metrics->ConnectAttempt(status.ok());
+  return status;
+}
+
+// Learns which board this is, and gives it its identity: SSID by MAC, and a password, made once and
+// kept through every retry. The runner stores both before flash begins, so that whatever reaches a
+// board is in the ledger.
+absl::Status RunIdentify(DeploymentContext& context) {
+  ASSIGN_OR_RETURN(const esp::BoardFacts facts, context.session.flasher().Identify());
+  storage::Deployment& row = context.row;
+  const std::string mac = esp::FormatMac(facts.mac);
+  const std::string chip(esp::TraitsOf(facts.chip).name);
+  context.shared.parts.boards->SetFacts(context.port, context.session.arrival(), chip, mac,
+                                        facts.flash_size_bytes);
+  if (context.details.bound() && row.mac != mac) {
+    return MakeError(ErrorCode::kBoardSwapped,
+                     absl::StrCat("this deployment belongs to ", row.mac, ", the board at ",
+                                  context.port, " is ", mac));
+  }
+  row.mac = mac;
+  row.chip = chip;
+  row.flash_size_bytes = facts.flash_size_bytes;
+  context.details.set_flash_jedec_id(facts.flash_jedec_id);
+  RETURN_IF_ERROR(CheckBoard(context, facts));
+  const identity::IdentityOptions& options = context.shared.options.identity;
+  if (!context.details.bound()) {
+    ASSIGN_OR_RETURN(row.wifi_ssid, identity::MakeSsid(options, context.customer(), mac));
+  }
+  if (row.wifi_password.empty()) {
+    ASSIGN_OR_RETURN(row.wifi_password,
+                     identity::MakePassword(*context.shared.parts.random, options.password_length));
+  }
+  context.details.set_bound(true);
+  return absl::OkStatus();
+}
+
+absl::Status RunFlash(DeploymentContext& context) {
+  RETURN_IF_ERROR(CompletePlan(context));
+  bool half_told = false;
+  bool save_failed = false;
+  const auto on_progress = [&](const esp::FlashProgress& flashed) {
+    if (context.halted) return;
+    context.progress.Report(flashed.done_bytes, flashed.total_bytes);
+    if (!half_told && flashed.done_bytes * 2 >= flashed.total_bytes) {
+      half_told = true;
+      if (context.shared.Failpoint("flash:half")) {
+        context.halted = true;
+        context.session.Interrupt();
+        return;
+      }
+    }
+    // A percentage that cannot be stored is no reason to stop: the next step's entry tells.
+    if (!save_failed && context.progress.durable_due()) save_failed = !context.Save().ok();
+  };
+  const absl::Duration start = context.clock().Monotonic();
+  ASSIGN_OR_RETURN(const esp::FlashResult result,
+                   context.session.flasher().Flash(context.plan, on_progress));
+  const absl::Duration elapsed = context.clock().Monotonic() - start;
+  v1::FlashStatistics* statistics = context.details.mutable_flash();
+  statistics->set_image_bytes(result.image_bytes);
+  statistics->set_written_bytes(result.written_bytes);
+  statistics->set_sent_bytes(result.sent_bytes);
+  statistics->set_baud_rate(result.baud_rate);
+  *statistics->mutable_elapsed() =
+      google::protobuf::util::TimeUtil::MicrosecondsToDuration(absl::ToInt64Microseconds(elapsed));
+  const double seconds = absl::ToDoubleSeconds(elapsed);
+  context.shared.parts.metrics->BytesFlashed(
+      result.written_bytes,
+      seconds > 0 ? static_cast<double>(result.written_bytes) / seconds : 0.0);
+  return absl::OkStatus();
+}
+
+absl::Status RunVerify(DeploymentContext& context) {
+  // After a restart the plan is not in memory, only its images are.
+  if (context.plan.empty()) {
+    RETURN_IF_ERROR(CompletePlan(context));
+  }
+  const absl::Status status =
+      context.session.flasher().Verify(context.plan, [&context](const esp::FlashProgress& checked) {
+        context.progress.Report(checked.done_bytes, checked.total_bytes);
+      });
+  if (errors::Is(status, ErrorCode::kFlashVerifyFailed)) {
+    context.shared.parts.metrics->VerifyFailed();
+  }
+  return status;
+}
+
+}  // namespace kiln::pipeline

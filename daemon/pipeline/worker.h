@@ -1,0 +1,59 @@
+#ifndef KILN_DAEMON_PIPELINE_WORKER_H_
+#define KILN_DAEMON_PIPELINE_WORKER_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "base/cancellation.h"
+#include "daemon/pipeline/deployment_context.h"
+#include "daemon/pipeline/job.h"
+
+namespace kiln::pipeline {
+
+// The thread of one port: runs one deployment after the other as it is given them, and sees each to
+// an end that is in the ledger. Owned by the scheduler, which gives it a job only when it has none.
+class Worker {
+ public:
+  // `drain` ends waits that would otherwise go on until the ledger works again. `idle` is called on
+  // the worker's thread when a job is over. Nothing is owned.
+  Worker(const PipelineShared& shared, const std::string& port, const base::Cancellation& drain,
+         std::function<void()> idle);
+  // Waits for the job at hand.
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  void Give(std::shared_ptr<Job> job);
+
+ private:
+  void Loop();
+  void Run(Job& job);
+  // Stores the end of a run, again and again until the ledger takes it; false when the station
+  // drains before that: then the deployment is found interrupted at the next start.
+  bool Commit(DeploymentContext& context);
+  void EndSucceeded(DeploymentContext& context);
+  void EndFailed(DeploymentContext& context, const absl::Status& status, v1::Step step,
+                 storage::DeploymentState state);
+  void EndCanceled(DeploymentContext& context, v1::Step step);
+  void EndInterrupted(DeploymentContext& context);
+  // Lets the board run its program when what it holds is whole; otherwise it stays in its loader.
+  std::string LeaveBoard(DeploymentContext& context);
+
+  const PipelineShared& shared_;
+  const std::string port_;
+  const base::Cancellation& drain_;
+  const std::function<void()> idle_;
+
+  absl::Mutex mutex_;
+  std::shared_ptr<Job> job_ ABSL_GUARDED_BY(mutex_);
+  bool stop_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
+}  // namespace kiln::pipeline
+
+#endif  // KILN_DAEMON_PIPELINE_WORKER_H_
