@@ -62,10 +62,7 @@ Subscription::State Subscription::state() const {
 }
 
 EventHub::EventHub(const EventHubOptions& options, base::Clock& clock, telemetry::Metrics& metrics)
-    : options_(options),
-      clock_(clock),
-      metrics_(metrics),
-      last_sequence_(options.last_sequence) {}
+    : options_(options), clock_(clock), metrics_(metrics), last_sequence_(options.last_sequence) {}
 
 EventHub::~EventHub() {
   Close();

@@ -1,0 +1,60 @@
+#ifndef KILN_DAEMON_API_API_PARTS_H_
+#define KILN_DAEMON_API_API_PARTS_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/cancellation.h"
+#include "base/clock.h"
+#include "daemon/api/event_hub.h"
+#include "daemon/api/work_pool.h"
+#include "daemon/boards/registry.h"
+#include "daemon/esp/flasher.h"
+#include "daemon/firmware/bundle_store.h"
+#include "daemon/pipeline/scheduler.h"
+#include "daemon/telemetry/health.h"
+#include "daemon/telemetry/metrics.h"
+#include "storage/ledger.h"
+
+namespace kiln::api {
+
+// What GetStation tells beside the ledger's state.
+struct StationFacts {
+  std::string station_id;
+  std::string version;
+  std::string ledger_path;
+  std::string export_directory;
+  std::vector<std::string> stub_chips;
+  absl::Time start_time;
+};
+
+// Talks to the loader of the board behind `opener`, lets it boot again, and says what it is.
+using BoardIdentifier = std::function<absl::StatusOr<esp::BoardFacts>(
+    ports::StreamOpener& opener, const base::Cancellation& cancellation)>;
+
+// Everything the services need; not owned, must outlive the server.
+struct ApiParts {
+  storage::Ledger* ledger = nullptr;
+  boards::Registry* boards = nullptr;
+  firmware::BundleStore* bundles = nullptr;
+  pipeline::Scheduler* scheduler = nullptr;
+  EventHub* hub = nullptr;
+  telemetry::HealthMonitor* health = nullptr;
+  telemetry::Metrics* metrics = nullptr;
+  base::Clock* clock = nullptr;
+  // Short work: reads and single transactions.
+  WorkPool* quick = nullptr;
+  // Work of seconds: imports, identification, verification.
+  WorkPool* slow = nullptr;
+  BoardIdentifier identify;
+  StationFacts facts;
+  firmware::ImportLimits import_limits;
+};
+
+}  // namespace kiln::api
+
+#endif  // KILN_DAEMON_API_API_PARTS_H_

@@ -1,0 +1,204 @@
+#include "daemon/api/deployments_service.h"
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/time.h"
+#include "base/status_macros.h"
+#include "daemon/api/lookup.h"
+#include "daemon/api/methods.h"
+#include "daemon/api/page_token.h"
+#include "daemon/api/resource_name.h"
+#include "daemon/api/rpc_error.h"
+#include "daemon/api/unary.h"
+#include "daemon/api/wire/rpc_wire.h"
+#include "daemon/pipeline/messages.h"
+#include "errors/error.h"
+
+namespace kiln::api {
+namespace {
+
+// Longest reason kept in an audit event, in bytes.
+constexpr size_t kMaxReasonBytes = 300;
+
+// "bundles/{id}", or the id or a prefix of it alone.
+absl::StatusOr<std::string> BundleId(const std::string& bundle, absl::string_view field) {
+  if (absl::StrContains(bundle, "/")) return ParseResourceName(bundle, "bundles", field);
+  return ParseResourceName(absl::StrCat("bundles/", bundle), "bundles", field);
+}
+
+absl::StatusOr<absl::Time> TimeOf(const google::protobuf::Timestamp& timestamp,
+                                  absl::string_view field) {
+  // The range of google.protobuf.Timestamp: years 1 to 9999.
+  if (timestamp.seconds() < -62'135'596'800 || timestamp.seconds() > 253'402'300'799 ||
+      timestamp.nanos() < 0 || timestamp.nanos() > 999'999'999) {
+    return FieldError(field, "is not a valid time");
+  }
+  return absl::FromUnixSeconds(timestamp.seconds()) + absl::Nanoseconds(timestamp.nanos());
+}
+
+absl::Status ApplyFilter(const v1::DeploymentFilter& filter, storage::DeploymentQuery& query) {
+  for (const int state : filter.states()) {
+    if (!v1::Deployment::State_IsValid(state) || state == v1::Deployment::STATE_UNSPECIFIED) {
+      return FieldError("filter.states", absl::StrCat("has no state ", state));
+    }
+    // The contract and the ledger share their numbers.
+    query.states.push_back(static_cast<storage::DeploymentState>(state));
+  }
+  query.customer_id = filter.customer_id();
+  query.mac = absl::AsciiStrToLower(filter.mac());
+  query.port = filter.port();
+  if (!filter.bundle().empty()) {
+    ASSIGN_OR_RETURN(query.bundle_id, BundleId(filter.bundle(), "filter.bundle"));
+  }
+  if (filter.has_created_after()) {
+    ASSIGN_OR_RETURN(query.created_after, TimeOf(filter.created_after(), "filter.created_after"));
+  }
+  if (filter.has_created_before()) {
+    ASSIGN_OR_RETURN(query.created_before,
+                     TimeOf(filter.created_before(), "filter.created_before"));
+  }
+  return absl::OkStatus();
+}
+
+// Who calls: the name in the client's certificate, or "local" for whoever may open the socket (gRPC
+// does not pass on the credentials of a unix socket's peer).
+std::string ActorOf(const grpc::CallbackServerContext& context) {
+  const auto auth = context.auth_context();
+  if (auth == nullptr || !auth->IsPeerAuthenticated()) return "local";
+  std::vector<std::string> names;
+  for (const grpc::string_ref& name : auth->GetPeerIdentity()) {
+    names.emplace_back(name.data(), name.size());
+  }
+  return names.empty() ? "local" : rpc::SafeText(absl::StrJoin(names, ","), kMaxReasonBytes);
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* DeploymentsService::CreateDeployment(
+    grpc::CallbackServerContext* context, const v1::CreateDeploymentRequest* request,
+    v1::Deployment* response) {
+  return Answer<v1::Deployment>(parts_, *parts_.quick, context, kCreateDeployment, response,
+                                [this, request] { return Create(*request); });
+}
+
+absl::StatusOr<v1::Deployment> DeploymentsService::Create(
+    const v1::CreateDeploymentRequest& request) const {
+  RETURN_IF_ERROR(CheckRequestId(request.request_id()));
+  if (request.port().empty()) return FieldError("port", "must name a port, or be \"any\"");
+  pipeline::Order order;
+  order.request_id = absl::AsciiStrToLower(request.request_id());
+  order.customer = {request.customer().organization(), request.customer().customer_id(),
+                    request.customer().application_name(), request.customer().expiry_date()};
+  ASSIGN_OR_RETURN(order.bundle, BundleId(request.bundle(), "bundle"));
+  order.port = request.port();
+  ASSIGN_OR_RETURN(const storage::Deployment deployment,
+                   parts_.scheduler->Create(order, request.validate_only()));
+  v1::Deployment message = pipeline::ToMessage(deployment);
+  if (request.validate_only()) message.clear_name();
+  return message;
+}
+
+grpc::ServerUnaryReactor* DeploymentsService::GetDeployment(grpc::CallbackServerContext* context,
+                                                            const v1::GetDeploymentRequest* request,
+                                                            v1::Deployment* response) {
+  return Answer<v1::Deployment>(parts_, *parts_.quick, context, kGetDeployment, response,
+                                [this, request]() -> absl::StatusOr<v1::Deployment> {
+                                  ASSIGN_OR_RETURN(const storage::Deployment deployment,
+                                                   FindDeployment(parts_, request->name()));
+                                  return pipeline::ToMessage(deployment);
+                                });
+}
+
+grpc::ServerUnaryReactor* DeploymentsService::ListDeployments(
+    grpc::CallbackServerContext* context, const v1::ListDeploymentsRequest* request,
+    v1::ListDeploymentsResponse* response) {
+  return Answer<v1::ListDeploymentsResponse>(parts_, *parts_.quick, context, kListDeployments,
+                                             response, [this, request] { return List(*request); });
+}
+
+absl::StatusOr<v1::ListDeploymentsResponse> DeploymentsService::List(
+    const v1::ListDeploymentsRequest& request) const {
+  ASSIGN_OR_RETURN(const int size, PageSize(request.page_size(), 50));
+  const std::string bound = absl::StrCat("deployments:", request.filter().SerializeAsString());
+  storage::DeploymentQuery query;
+  ASSIGN_OR_RETURN(query.older_than_id, ParsePageToken(request.page_token(), bound));
+  RETURN_IF_ERROR(ApplyFilter(request.filter(), query));
+  query.limit = size + 1;  // one more tells whether there is a next page
+  ASSIGN_OR_RETURN(std::vector<storage::Deployment> found, parts_.ledger->ListDeployments(query));
+
+  v1::ListDeploymentsResponse response;
+  const bool more = found.size() > static_cast<size_t>(size);
+  if (more) {
+    found.resize(size);
+    response.set_next_page_token(MakePageToken(bound, found.back().id));
+  }
+  for (const storage::Deployment& deployment : found) {
+    *response.add_deployments() = pipeline::ToMessage(deployment);
+  }
+  return response;
+}
+
+grpc::ServerUnaryReactor* DeploymentsService::CancelDeployment(
+    grpc::CallbackServerContext* context, const v1::CancelDeploymentRequest* request,
+    v1::Deployment* response) {
+  return Answer<v1::Deployment>(
+      parts_, *parts_.quick, context, kCancelDeployment, response,
+      [this, request]() -> absl::StatusOr<v1::Deployment> {
+        ASSIGN_OR_RETURN(const std::string id, ParseResourceName(request->name(), "deployments"));
+        ASSIGN_OR_RETURN(const storage::Deployment deployment, parts_.scheduler->Cancel(id));
+        return pipeline::ToMessage(deployment);
+      });
+}
+
+grpc::ServerUnaryReactor* DeploymentsService::RetryDeployment(
+    grpc::CallbackServerContext* context, const v1::RetryDeploymentRequest* request,
+    v1::Deployment* response) {
+  return Answer<v1::Deployment>(
+      parts_, *parts_.quick, context, kRetryDeployment, response,
+      [this, request]() -> absl::StatusOr<v1::Deployment> {
+        ASSIGN_OR_RETURN(const std::string id, ParseResourceName(request->name(), "deployments"));
+        RETURN_IF_ERROR(CheckRequestId(request->request_id()));
+        ASSIGN_OR_RETURN(const storage::Deployment deployment,
+                         parts_.scheduler->Retry(id, absl::AsciiStrToLower(request->request_id())));
+        return pipeline::ToMessage(deployment);
+      });
+}
+
+grpc::ServerUnaryReactor* DeploymentsService::RevealCredentials(
+    grpc::CallbackServerContext* context, const v1::RevealCredentialsRequest* request,
+    v1::RevealCredentialsResponse* response) {
+  return Answer<v1::RevealCredentialsResponse>(
+      parts_, *parts_.quick, context, kRevealCredentials, response,
+      [this, request, actor = ActorOf(*context)] { return Reveal(*request, actor); });
+}
+
+absl::StatusOr<v1::RevealCredentialsResponse> DeploymentsService::Reveal(
+    const v1::RevealCredentialsRequest& request, const std::string& actor) const {
+  ASSIGN_OR_RETURN(const storage::Deployment deployment, FindDeployment(parts_, request.name()));
+  if (deployment.wifi_password.empty()) {
+    return errors::MakeError(errors::ErrorCode::kDeploymentStateWrong,
+                             absl::StrCat(request.name(), " has no WiFi password yet"));
+  }
+  v1::Event event;
+  event.set_kind(v1::EVENT_KIND_AUDIT);
+  v1::AuditEvent& audit = *event.mutable_audit();
+  audit.set_action("reveal_credentials");
+  audit.set_subject(request.name());
+  audit.set_actor(actor);
+  audit.set_reason(rpc::SafeText(request.reason(), kMaxReasonBytes));
+  RETURN_IF_ERROR(parts_.ledger->AppendEvent(pipeline::DraftOf(event, request.name())).status());
+
+  v1::RevealCredentialsResponse response;
+  response.set_wifi_ssid(deployment.wifi_ssid);
+  response.set_wifi_password(deployment.wifi_password);
+  return response;
+}
+
+}  // namespace kiln::api

@@ -1,0 +1,36 @@
+#ifndef KILN_DAEMON_API_METHODS_H_
+#define KILN_DAEMON_API_METHODS_H_
+
+namespace kiln::api {
+
+// Full names of the calls, as metrics label them.
+inline constexpr char kGetStation[] = "kiln.v1.Station/GetStation";
+inline constexpr char kGetHealth[] = "kiln.v1.Station/GetHealth";
+inline constexpr char kWatchEvents[] = "kiln.v1.Station/WatchEvents";
+inline constexpr char kListEvents[] = "kiln.v1.Station/ListEvents";
+inline constexpr char kVerifyLedger[] = "kiln.v1.Station/VerifyLedger";
+inline constexpr char kListBoards[] = "kiln.v1.Boards/ListBoards";
+inline constexpr char kGetBoard[] = "kiln.v1.Boards/GetBoard";
+inline constexpr char kIdentifyBoard[] = "kiln.v1.Boards/IdentifyBoard";
+inline constexpr char kCreateDeployment[] = "kiln.v1.Deployments/CreateDeployment";
+inline constexpr char kGetDeployment[] = "kiln.v1.Deployments/GetDeployment";
+inline constexpr char kListDeployments[] = "kiln.v1.Deployments/ListDeployments";
+inline constexpr char kCancelDeployment[] = "kiln.v1.Deployments/CancelDeployment";
+inline constexpr char kRetryDeployment[] = "kiln.v1.Deployments/RetryDeployment";
+inline constexpr char kRevealCredentials[] = "kiln.v1.Deployments/RevealCredentials";
+inline constexpr char kImportBundle[] = "kiln.v1.Firmware/ImportBundle";
+inline constexpr char kListBundles[] = "kiln.v1.Firmware/ListBundles";
+inline constexpr char kGetBundle[] = "kiln.v1.Firmware/GetBundle";
+inline constexpr char kRetireBundle[] = "kiln.v1.Firmware/RetireBundle";
+
+// All of them, so that their metrics are there from the start.
+inline constexpr const char* kAllMethods[] = {
+    kGetStation,      kGetHealth,        kWatchEvents,     kListEvents,        kVerifyLedger,
+    kListBoards,      kGetBoard,         kIdentifyBoard,   kCreateDeployment,  kGetDeployment,
+    kListDeployments, kCancelDeployment, kRetryDeployment, kRevealCredentials, kImportBundle,
+    kListBundles,     kGetBundle,        kRetireBundle,
+};
+
+}  // namespace kiln::api
+
+#endif  // KILN_DAEMON_API_METHODS_H_
