@@ -56,6 +56,11 @@ Registers::Registers(esp::Chip chip, const esp::MacAddress& mac, FlashMemory& fl
       uint32_t{mac[2]} << 24 | uint32_t{mac[3]} << 16 | uint32_t{mac[4]} << 8 | uint32_t{mac[5]};
   fixed_[model_.efuse_base + model_.mac_offset] = low;
   fixed_[model_.efuse_base + model_.mac_offset + 4] = uint32_t{mac[0]} << 8 | uint32_t{mac[1]};
+  if (chip == esp::Chip::kEsp32C2) {
+    // Revision 1.1, in the same word as the MAC's end: of 0.0 there were samples only, whose ROM
+    // cannot run stubs.
+    fixed_[model_.efuse_base + model_.mac_offset + 4] |= 1u << 20 | 1u << 16;
+  }
   if (chip == esp::Chip::kEsp32) {
     fixed_[kEsp32Calibration] = kEsp32CalibrationValue << 7;
     fixed_[model_.efuse_base + 4 * 4] = kEsp32Ck8mFreq;

@@ -112,7 +112,8 @@ void SimulatedBoard::SetLines(absl::Duration now, bool dtr, bool rts) {
 
 void SimulatedBoard::PressReset(absl::Duration now) {
   Advance(now);
-  if (powered_) Reset(now, dtr_ && !rts_, ResetCause::kPowerOn);
+  if (!powered_) return;
+  Reset(now, config_.start_in_download_mode || (dtr_ && !rts_), ResetCause::kPowerOn);
 }
 
 void SimulatedBoard::Reset(absl::Duration now, bool io0_low, ResetCause cause) {

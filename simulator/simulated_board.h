@@ -29,7 +29,8 @@ struct BoardConfig {
   std::string flash_part;
   // Models the time of the wire and of the flash. Off: answers at once.
   bool model_times = false;
-  // Powers up in download mode, as with BOOT held.
+  // Powers up in download mode, and comes back to it when a person presses reset, as with BOOT
+  // held. Resets by the lines go where the lines say.
   bool start_in_download_mode = false;
   Faults faults;
 };
@@ -85,7 +86,7 @@ class SimulatedBoard final : private LoaderPort {
   bool powered() const { return powered_; }
   // A fault asks for the port to be taken away; true once.
   bool TakeUnplugRequest();
-  // Presses EN, with IO0 as it is.
+  // Presses the reset button.
   void PressReset(absl::Duration now);
 
   // Replaces the faults and starts their counts anew.
