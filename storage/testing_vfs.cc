@@ -15,12 +15,14 @@ namespace {
 // What a disk writes whole; a torn write ends at a multiple of it.
 constexpr int64_t kSectorBytes = 512;
 
-// SQLite allocates szOsFile bytes: this, then the real file.
-struct alignas(16) ShimFile {
+// SQLite allocates szOsFile bytes, aligned to 8: this, then the real file.
+struct ShimFile {
   sqlite3_file base;
   TestingVfs* vfs;
   std::string* path;
 };
+
+static_assert(sizeof(ShimFile) % 8 == 0 && alignof(ShimFile) <= 8);
 
 sqlite3_file* RealOf(sqlite3_file* file) {
   return reinterpret_cast<sqlite3_file*>(reinterpret_cast<ShimFile*>(file) + 1);
