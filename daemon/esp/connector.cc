@@ -108,10 +108,7 @@ absl::Status LoaderConnector::ResetIntoLoader() {
 absl::Status LoaderConnector::Resynchronise() {
   LoaderLink& link = loader_.link();
   RETURN_IF_ERROR(link.DiscardInput());
-  RETURN_IF_ERROR(SyncUpTo(kSyncsPerReset));
-  // The eight answers to the SYNCs before are still arriving, all alike; they are skipped as
-  // answers to another command.
-  return absl::OkStatus();
+  return SyncUpTo(kSyncsPerReset);
 }
 
 }  // namespace kiln::esp

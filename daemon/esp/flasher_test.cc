@@ -314,6 +314,48 @@ TEST_P(LoaderTest, BlankTailsAreNotSentButEndUpBlank) {
   }
 }
 
+TEST_P(LoaderTest, ComesRightWhateverTheChipHeldBefore) {
+  // Every kind of beginning, middle and tail a large region can meet.
+  constexpr size_t kSegment = 65536;
+  const Bytes image = WithBlankTail(CodeLike(4 * kSegment, 20), 2 * kSegment);
+  const FlashPlan plan = {{"app", 0x10000, PrepareImage(image)}};
+  const struct {
+    std::string name;
+    std::vector<std::pair<size_t, Bytes>> changes;  // to the image, at its offset
+    uint64_t written;
+  } cases[] = {
+      {"the image itself", {}, 0},
+      {"blank beginning, the rest is right", {{0, Bytes(kSegment, 0xFF)}}, 4 * kSegment},
+      {"dirty beginning", {{100, {0x00}}}, kSegment},
+      {"dirty end of the content", {{4 * kSegment - 1, {0x00}}}, kSegment},
+      {"blank middle", {{2 * kSegment, Bytes(kSegment, 0xFF)}}, kSegment},
+      {"dirty tail", {{5 * kSegment, {0x00}}}, 2 * kSegment},
+      {"blank beginning and dirty tail",
+       {{0, Bytes(4 * kSegment, 0xFF)}, {5 * kSegment, {0x00}}},
+       6 * kSegment},
+      {"all dirty", {{0, Bytes(6 * kSegment, 0x00)}}, 6 * kSegment},
+      {"all blank", {{0, Bytes(6 * kSegment, 0xFF)}}, 4 * kSegment},
+      {"two places", {{1, {0x00}}, {2 * kSegment, {0x00}}}, 2 * kSegment},
+  };
+  for (const auto& c : cases) {
+    Bench bench(Board(Chip::kEsp32C3), stub());
+    bench.board().WithBoard([&](SimulatedBoard& board) {
+      Bytes flash(board.flash_memory().size(), 0xFF);
+      std::copy(image.begin(), image.end(), flash.begin() + 0x10000);
+      for (const auto& [at, bytes] : c.changes) {
+        std::copy(bytes.begin(), bytes.end(), flash.begin() + 0x10000 + at);
+      }
+      board.flash_memory().Load(flash);
+    });
+
+    const absl::StatusOr<FlashResult> result = bench.Run(plan);
+
+    ASSERT_TRUE(result.ok()) << c.name << ": " << result.status();
+    EXPECT_EQ(bench.WrongRegion(plan), "") << c.name;
+    EXPECT_EQ(result->written_bytes, c.written) << c.name;
+  }
+}
+
 TEST_P(LoaderTest, BlankRegionsOfABlankChipCostNoWrite) {
   Bench bench(Board(Chip::kEsp32H2), stub());
   const FlashPlan plan = {{"otadata", 0xE000, PrepareImage(Bytes(8192, 0xFF))}};

@@ -29,6 +29,9 @@ using errors::ErrorCode;
 
 // A loader changes its rate after its answer has left; both sides then settle.
 constexpr absl::Duration kBaudRateSettling = absl::Milliseconds(50);
+constexpr int kSyncAnswers = 8;
+// An answer takes 1.2 ms at 115200 baud; an adapter may hold it back for its latency timer.
+constexpr absl::Duration kSyncAnswerGap = absl::Milliseconds(40);
 constexpr absl::Duration kGreetingTimeout = absl::Seconds(2);
 // Answer of GET_SECURITY_INFO: flags, crypt count, 7 key purposes, chip id, API version; the S2
 // leaves the last two out.
@@ -61,6 +64,12 @@ absl::Status LoaderClient::Sync(absl::Duration timeout) {
                    link_.Transact(LoaderCommand::kSync, SyncPayload(), 0, timeout));
   // The ROM answers with a word of its own, a stub with 0.
   stub_ = answer.value == 0;
+  // Loaders answer eight times and hear nothing meanwhile: a request sent now would be lost.
+  for (int i = 1; i < kSyncAnswers; ++i) {
+    const absl::Status more = link_.Await(LoaderCommand::kSync, kSyncAnswerGap).status();
+    if (errors::Is(more, ErrorCode::kBoardSilent)) break;  // older stubs answer once
+    RETURN_IF_ERROR(more);
+  }
   return absl::OkStatus();
 }
 

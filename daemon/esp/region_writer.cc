@@ -46,35 +46,57 @@ absl::Status RegionWriter::Verify(const FlashRegion& region) {
   return CheckMd5(region, absl::ZeroDuration());
 }
 
+absl::StatusOr<base::Md5Digest> RegionWriter::Md5On(const FlashRegion& region, Extent extent) {
+  return loader_.FlashMd5(region.offset + extent.begin, extent.size());
+}
+
 absl::StatusOr<RegionState> RegionWriter::Compare(const FlashRegion& region) {
   const PreparedImage& image = *region.image;
   RegionState state;
   state.size = static_cast<uint32_t>(image.padded().size());
   state.content_end = image.content_end();
-  ASSIGN_OR_RETURN(const base::Md5Digest whole, loader_.FlashMd5(region.offset, state.size));
-  if (whole == image.md5()) {
-    state.tail_blank = true;
-    return state;
-  }
-  state.blank = whole == BlankMd5(state.size);
-  if (state.blank) return state;
-
-  const uint32_t tail = state.size - state.content_end;
-  if (tail > 0) {
-    ASSIGN_OR_RETURN(const base::Md5Digest digest,
-                     loader_.FlashMd5(region.offset + state.content_end, tail));
-    state.tail_blank = digest == BlankMd5(tail);
-  }
+  const Extent all = {0, state.size};
   const Extent content = {0, state.content_end};
-  const std::vector<Extent> segments = SegmentsOf(region.offset, state.content_end);
-  if (state.content_end <= kSegmentBytes) {
+  const Extent tail = {state.content_end, state.size};
+  const std::vector<Extent> segments = state.content_end <= kSegmentBytes
+                                           ? std::vector<Extent>{content}
+                                           : SegmentsOf(region.offset, state.content_end);
+
+  // Hashing a MiB takes a chip a tenth of a second or more. So a large region is first judged by
+  // its beginning: where that is blank, nothing has been written yet; only where it is right may
+  // all of it be.
+  bool first_differs = false;
+  if (segments.size() > 1) {
+    const Extent& first = segments.front();
+    ASSIGN_OR_RETURN(const base::Md5Digest digest, Md5On(region, first));
+    first_differs = digest != image.Md5Of(first.begin, first.end);
+    if (first_differs && digest == BlankMd5(first.size())) state.different.push_back(content);
+  }
+  if (!first_differs) {
+    ASSIGN_OR_RETURN(const base::Md5Digest digest, Md5On(region, all));
+    if (digest == image.md5()) {
+      state.different.clear();
+      state.tail_blank = true;
+      return state;
+    }
+    state.blank = digest == BlankMd5(all.size());
+    if (state.blank) return state;
+  }
+  if (tail.size() > 0) {
+    ASSIGN_OR_RETURN(const base::Md5Digest digest, Md5On(region, tail));
+    state.tail_blank = digest == BlankMd5(tail.size());
+  }
+  if (!state.different.empty()) return state;
+  if (segments.size() == 1) {
     if (content.size() > 0) state.different.push_back(content);
     return state;
   }
-  for (const Extent& segment : segments) {
-    ASSIGN_OR_RETURN(const base::Md5Digest digest,
-                     loader_.FlashMd5(region.offset + segment.begin, segment.size()));
-    if (digest != image.Md5Of(segment.begin, segment.end)) state.different.push_back(segment);
+  if (first_differs) state.different.push_back(segments.front());
+  for (size_t i = 1; i < segments.size(); ++i) {
+    ASSIGN_OR_RETURN(const base::Md5Digest digest, Md5On(region, segments[i]));
+    if (digest != image.Md5Of(segments[i].begin, segments[i].end)) {
+      state.different.push_back(segments[i]);
+    }
     if (MostlyDifferent(state.different.size(), segments.size())) {
       state.different = {content};
       break;

@@ -6,7 +6,9 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/digest.h"
 #include "daemon/esp/loader_client.h"
 #include "daemon/esp/prepared_image.h"
 #include "daemon/esp/slip.h"
@@ -37,6 +39,7 @@ class RegionWriter {
   absl::Status Verify(const FlashRegion& region);
 
  private:
+  absl::StatusOr<base::Md5Digest> Md5On(const FlashRegion& region, Extent extent);
   absl::StatusOr<RegionState> Compare(const FlashRegion& region);
   absl::Status WriteExtent(const FlashRegion& region, Extent extent, RegionProgress progress,
                            WriteCounters& counters);
