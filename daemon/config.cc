@@ -121,7 +121,9 @@ void ReadPort(const toml::table& table, Config& config, std::set<std::string>& n
   section.String("address", port.address, PortAddress);
   section.RefuseUnknownKeys();
   if (!table.contains("name")) section.Complain("name", "is missing");
-  if (!table.contains("address")) section.Complain("address", "is missing");
+  if (!table.contains("address") && !table.contains("alias")) {
+    section.Complain("address", "is missing, and without an alias the port says nothing");
+  }
   if (!port.name.empty() && !names.insert(port.name).second) {
     section.Complain("name", absl::StrCat("\"", port.name, "\" is taken by another port"));
   }
@@ -152,6 +154,9 @@ void ReadPipeline(const toml::table& table, Config& config, ConfigProblems& prob
   timeout("boot_timeout", config.timeouts.boot);
   timeout("confirm_timeout", config.timeouts.confirm);
   timeout("export_timeout", config.timeouts.export_record);
+  section.Duration("replug_window", config.replug_window, absl::ZeroDuration(), absl::Minutes(10));
+  section.Number("max_replugs", config.max_replugs, 0, 100);
+  section.Boolean("any_takes_used_boards", config.any_takes_used_boards);
   section.RefuseUnknownKeys();
 }
 
@@ -160,6 +165,8 @@ void ReadConfirm(const toml::table& table, Config& config, ConfigProblems& probl
   section.Boolean("serial", config.confirm.serial);
   section.Boolean("http", config.confirm.http);
   section.String("ip", config.confirm.ip, DottedAddress);
+  section.Duration("clean_boot_window", config.confirm.clean_boot_window, absl::Seconds(1),
+                   absl::Minutes(1));
   section.Number("http_tries", config.confirm.http_tries, 1, 100);
   section.Duration("http_timeout", config.confirm.http_timeout, absl::Milliseconds(100),
                    absl::Minutes(1));

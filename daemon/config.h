@@ -15,6 +15,7 @@
 namespace kiln::daemon {
 
 // A port the configuration names: "/dev/ttyUSB0", "pty:///run/sim/A1", "socket://localhost:5555".
+// Without an address it only gives an alias to a port that is found on the bus under its name.
 struct PortConfig {
   std::string name;
   std::string alias;
@@ -52,7 +53,11 @@ struct Config {
   uint32_t baud_rate = 921600;
   std::string stub_directory = "/usr/share/kiln/stubs";
 
-  int max_pending = 1000;              // [pipeline]
+  // [pipeline]
+  int max_pending = 1000;
+  absl::Duration replug_window = absl::Seconds(10);
+  int max_replugs = 3;
+  bool any_takes_used_boards = false;
   pipeline::StepTimeouts timeouts;     // [pipeline]
   pipeline::ConfirmOptions confirm;    // [confirm]
   identity::IdentityOptions identity;  // [identity]

@@ -74,6 +74,10 @@ TEST(ConfigTest, AnnotatedExampleNamesTheRealDefaults) {
   EXPECT_EQ(example->timeouts.boot, defaults.timeouts.boot);
   EXPECT_EQ(example->timeouts.confirm, defaults.timeouts.confirm);
   EXPECT_EQ(example->timeouts.export_record, defaults.timeouts.export_record);
+  EXPECT_EQ(example->replug_window, defaults.replug_window);
+  EXPECT_EQ(example->max_replugs, defaults.max_replugs);
+  EXPECT_EQ(example->any_takes_used_boards, defaults.any_takes_used_boards);
+  EXPECT_EQ(example->confirm.clean_boot_window, defaults.confirm.clean_boot_window);
   EXPECT_EQ(example->confirm.serial, defaults.confirm.serial);
   EXPECT_EQ(example->confirm.http, defaults.confirm.http);
   EXPECT_EQ(example->confirm.ip, defaults.confirm.ip);
@@ -147,6 +151,10 @@ TEST(ConfigTest, EachWrongValueIsNamedWithItsLine) {
       {"[pipeline]\nboot_timeout = \"inf\"", "pipeline.boot_timeout must be a duration"},
       {"[pipeline]\nconfirm_timeout = true", "pipeline.confirm_timeout must be a duration"},
       {"[pipeline]\nexport_timeout = \"\"", "pipeline.export_timeout must be a duration"},
+      {"[pipeline]\nreplug_window = \"1h\"", "pipeline.replug_window must be a duration"},
+      {"[pipeline]\nmax_replugs = -1", "pipeline.max_replugs must be a whole number"},
+      {"[pipeline]\nany_takes_used_boards = 1", "any_takes_used_boards must be true or false"},
+      {"[confirm]\nclean_boot_window = 5", "confirm.clean_boot_window must be a duration"},
       {"[confirm]\nserial = \"yes\"", "confirm.serial must be true or false"},
       {"[confirm]\nhttp = 1", "confirm.http must be true or false"},
       {"[confirm]\nip = \"1.2.3.4/evil\"", "confirm.ip must be an IP address"},

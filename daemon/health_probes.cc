@@ -1,0 +1,78 @@
+#include "daemon/health_probes.h"
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/status_macros.h"
+#include "daemon/telemetry/health_checks.h"
+
+namespace kiln::daemon {
+namespace {
+
+absl::Status CheckPorts(const boards::Registry& boards, std::string& message) {
+  int present = 0;
+  const std::vector<boards::BoardInfo> all = boards.List();
+  for (const boards::BoardInfo& board : all) {
+    if (!board.present) continue;
+    ++present;
+    RETURN_IF_ERROR(board.usable) << "the board at " << board.port << " cannot be used";
+  }
+  message = absl::StrCat(present, " boards at ", all.size(), " known ports.");
+  return absl::OkStatus();
+}
+
+absl::Status CheckBundles(const firmware::BundleStore& bundles, std::string& message) {
+  const std::vector<std::string> damaged = bundles.damaged();
+  if (!damaged.empty()) {
+    return absl::DataLossError(
+        absl::StrCat("damaged bundle files: ", absl::StrJoin(damaged, ", ")));
+  }
+  message = absl::StrCat(bundles.List(/*include_retired=*/false).size(), " bundles in use.");
+  return absl::OkStatus();
+}
+
+absl::Status CheckStubs(const Config& config, const esp::StubStore& stubs, std::string& message) {
+  if (config.stub_directory.empty()) {
+    message = "Stub loaders are switched off; boards are written through their ROM loader.";
+    return absl::OkStatus();
+  }
+  if (!stubs.problems().empty()) return absl::DataLossError(stubs.problems().front());
+  if (stubs.chips().empty()) {
+    return absl::NotFoundError(absl::StrCat("no stub loaders in ", config.stub_directory,
+                                            "; boards are written slower, through their ROM"));
+  }
+  message = absl::StrCat("Stub loaders for ", stubs.chips().size(), " chips.");
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::vector<telemetry::HealthProbe> MakeHealthProbes(const Config& config,
+                                                     const HealthSubjects& subjects) {
+  const HealthSubjects s = subjects;
+  return {
+      {"ledger", /*critical=*/true,
+       [s](std::string& message) -> absl::Status {
+         RETURN_IF_ERROR(s.ledger->CheckHealth());
+         message = "The ledger can be read and written.";
+         return absl::OkStatus();
+       }},
+      telemetry::WritableFolderProbe("export_folder", config.export_directory, /*critical=*/true,
+                                     *s.files),
+      telemetry::WritableFolderProbe("temp_folder", config.temp_directory, /*critical=*/false,
+                                     *s.files),
+      telemetry::FreeSpaceProbe(config.state_directory,
+                                static_cast<uint64_t>(config.minimum_free_mib) << 20, *s.files),
+      {"ports", /*critical=*/false,
+       [s](std::string& message) { return CheckPorts(*s.boards, message); }},
+      {"bundles", /*critical=*/false,
+       [s](std::string& message) { return CheckBundles(*s.bundles, message); }},
+      {"stubs", /*critical=*/false,
+       [s, config](std::string& message) { return CheckStubs(config, *s.stubs, message); }},
+  };
+}
+
+}  // namespace kiln::daemon

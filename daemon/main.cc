@@ -1,0 +1,119 @@
+// kilnd: one station. Reads the configuration, builds the station, tells the service manager, waits
+// for a signal, drains.
+
+#include <signal.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "CLI/CLI.hpp"
+#include "absl/time/time.h"
+#include "daemon/config.h"
+#include "daemon/station.h"
+#include "daemon/telemetry/logging.h"
+#include "daemon/version.h"
+#include "errors/error.h"
+
+namespace kiln::daemon {
+namespace {
+
+enum ExitCode : int {
+  kExitOk = 0,
+  kExitFailed = 1,
+  kExitConfiguration = 2,
+  kExitLedgerDamaged = 3,
+};
+
+// How often health is looked at when the watchdog does not ask for more.
+constexpr absl::Duration kTickInterval = absl::Seconds(5);
+// Beyond the drain's own bound: ending streams, closing the ledger.
+constexpr absl::Duration kExitMargin = absl::Seconds(10);
+
+sigset_t StopSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+// Half of what the service manager allows, or the usual interval.
+absl::Duration TickInterval() {
+  uint64_t watchdog_us = 0;
+  if (::sd_watchdog_enabled(/*unset_environment=*/0, &watchdog_us) <= 0) return kTickInterval;
+  return std::min(kTickInterval, absl::Microseconds(watchdog_us) / 2);
+}
+
+// Ticks until one of `signals` comes.
+void RunUntilSignal(Station& station, const sigset_t& signals) {
+  const timespec interval = absl::ToTimespec(TickInterval());
+  do {
+    station.Tick();
+    ::sd_notify(0, "WATCHDOG=1");
+  } while (::sigtimedwait(&signals, nullptr, &interval) < 0);
+}
+
+int Run(const Config& config) {
+  // Blocked before any thread exists, so that only RunUntilSignal sees them.
+  const sigset_t signals = StopSignals();
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+
+  auto log = telemetry::Log::Create(config.station_id, config.log_level);
+  if (!log.ok()) {
+    std::fprintf(stderr, "kilnd: %s\n", std::string(log.status().message()).c_str());
+    return kExitConfiguration;
+  }
+  auto station = Station::Start(config, **log);
+  if (!station.ok()) {
+    const errors::CatalogueEntry& entry = errors::Lookup(errors::CodeOf(station.status()));
+    std::fprintf(stderr, "kilnd: %s %s\n", entry.english.message.c_str(),
+                 std::string(station.status().message()).c_str());
+    for (const std::string& tip : entry.english.tips) {
+      std::fprintf(stderr, "  - %s\n", tip.c_str());
+    }
+    return errors::Is(station.status(), errors::ErrorCode::kLedgerDamaged) ? kExitLedgerDamaged
+                                                                           : kExitFailed;
+  }
+  ::sd_notify(0, "READY=1");
+  RunUntilSignal(**station, signals);
+
+  ::sd_notify(0, "STOPPING=1");
+  // A second signal, or a drain beyond its bound, ends the process on the spot; the ledger allows
+  // it.
+  ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+  ::alarm(static_cast<unsigned>(absl::ToInt64Seconds(config.drain_timeout + kExitMargin)));
+  (*station)->Drain();
+  station->reset();
+  return kExitOk;
+}
+
+}  // namespace
+}  // namespace kiln::daemon
+
+int main(int argc, char** argv) {
+  CLI::App app("kilnd, the Kiln station daemon");
+  std::string config_path = "/etc/kiln/kiln.toml";
+  bool check_config = false;
+  app.add_option("--config", config_path, "Configuration file")->capture_default_str();
+  app.add_flag("--check-config", check_config, "Check the configuration and exit");
+  app.set_version_flag("--version", std::string("kilnd ") + kiln::daemon::kVersion);
+  CLI11_PARSE(app, argc, argv);
+
+  const auto config = kiln::daemon::ReadConfig(config_path);
+  if (!config.ok()) {
+    std::fprintf(stderr, "%s\n", std::string(config.status().message()).c_str());
+    return kiln::daemon::kExitConfiguration;
+  }
+  if (check_config) {
+    std::printf("%s: ok\n", config_path.c_str());
+    return kiln::daemon::kExitOk;
+  }
+  return kiln::daemon::Run(*config);
+}

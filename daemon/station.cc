@@ -1,0 +1,309 @@
+#include "daemon/station.h"
+
+#include <signal.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/random.h"
+#include "base/status_macros.h"
+#include "daemon/api/methods.h"
+#include "daemon/boards/configured_ports.h"
+#include "daemon/boards/create_registry.h"
+#include "daemon/boards/tty_scan.h"
+#include "daemon/health_probes.h"
+#include "daemon/pipeline/curl_http_getter.h"
+#include "daemon/pipeline/messages.h"
+#include "daemon/version.h"
+
+namespace kiln::daemon {
+namespace {
+
+constexpr uint32_t kPrivateFolder = 0700;  // the ledger holds passwords
+constexpr uint32_t kSharedFolder = 0755;
+// Certificates and keys are a few KiB.
+constexpr size_t kMaxPemBytes = size_t{1} << 20;
+// After the drain, how long calls may take to end.
+constexpr absl::Duration kServerStopTimeout = absl::Seconds(2);
+
+uint64_t SizeOf(const std::string& path) {
+  struct stat status{};
+  return ::stat(path.c_str(), &status) == 0 ? static_cast<uint64_t>(status.st_size) : 0;
+}
+
+// Kills this process at the failpoint that KILN_FAILPOINT names, as a power cut would.
+std::function<void(const std::string&)> FailpointOf(const Config& config) {
+  const char* name = config.failpoints ? std::getenv("KILN_FAILPOINT") : nullptr;
+  if (name == nullptr || *name == '\0') return {};
+  return [wanted = std::string(name)](const std::string& point) {
+    if (point == wanted) ::raise(SIGKILL);
+  };
+}
+
+api::BoardIdentifier IdentifierOf(base::Clock& clock, const esp::FlasherOptions& options) {
+  return
+      [&clock, options](ports::StreamOpener& opener,
+                        const base::Cancellation& cancellation) -> absl::StatusOr<esp::BoardFacts> {
+        ASSIGN_OR_RETURN(const std::unique_ptr<ports::ByteStream> stream, opener.Open());
+        const auto flasher = esp::Flasher::Create(*stream, clock, cancellation, options);
+        RETURN_IF_ERROR(flasher->Connect());
+        const absl::StatusOr<esp::BoardFacts> facts = flasher->Identify();
+        const absl::Status booted = flasher->Boot();
+        return facts.ok() && !booted.ok() ? absl::StatusOr<esp::BoardFacts>(booted) : facts;
+      };
+}
+
+}  // namespace
+
+Station::Station(const Config& config, telemetry::Log& log)
+    : config_(config),
+      log_(log),
+      ledger_path_(absl::StrCat(config.state_directory, "/ledger.db")) {}
+
+absl::StatusOr<std::unique_ptr<Station>> Station::Start(const Config& config, telemetry::Log& log) {
+  std::unique_ptr<Station> station(new Station(config, log));
+  RETURN_IF_ERROR(station->OpenStores());
+  RETURN_IF_ERROR(station->BuildBoards());
+  station->BuildHealth();
+  station->BuildPipeline();
+  RETURN_IF_ERROR(station->RecordStart());
+  RETURN_IF_ERROR(station->boards_->Start()) << "looking for boards";
+  RETURN_IF_ERROR(station->scheduler_->Start()) << "continuing deployments";
+  RETURN_IF_ERROR(station->StartServing());
+  return station;
+}
+
+Station::~Station() {
+  // Callers first, then what they call.
+  server_.reset();
+  metrics_server_.reset();
+  if (boards_ != nullptr) boards_->Stop();
+  scheduler_.reset();
+}
+
+absl::Status Station::OpenStores() {
+  RETURN_IF_ERROR(files_.CreateDirectories(config_.state_directory, kPrivateFolder))
+      << "making the state folder";
+  // A missing export or temp folder is a matter of health, not a reason to stay down.
+  for (const std::string& folder : {config_.export_directory, config_.temp_directory}) {
+    if (const absl::Status status = files_.CreateDirectories(folder, kSharedFolder); !status.ok()) {
+      log_.Warn("cannot make a folder", {{"error", std::string(status.message())}});
+    }
+  }
+  telemetry::PrometheusOptions metrics{
+      .version = kVersion, .revision = kRevision, .rpc_methods = {}};
+  metrics.rpc_methods.assign(std::begin(api::kAllMethods), std::end(api::kAllMethods));
+  metrics_ = telemetry::PrometheusMetrics::Create(metrics, clock_);
+
+  ASSIGN_OR_RETURN(ledger_, storage::Ledger::Open(ledger_path_, clock_), _ << ledger_path_);
+  ASSIGN_OR_RETURN(const int64_t last_sequence, ledger_->LastSequence());
+  api::EventHubOptions hub;
+  hub.last_sequence = last_sequence;
+  hub_ = std::make_unique<api::EventHub>(hub, clock_, *metrics_);
+  hub_->Start();
+  ledger_->SetCommitObserver([this](const storage::EventRecord& record) { hub_->Publish(record); });
+  ASSIGN_OR_RETURN(bundles_,
+                   firmware::BundleStore::Open(absl::StrCat(config_.state_directory, "/firmware"),
+                                               files_, clock_, config_.firmware),
+                   _ << "opening the bundles");
+  return absl::OkStatus();
+}
+
+absl::Status Station::BuildBoards() {
+  if (!config_.stub_directory.empty()) {
+    stubs_ = esp::StubStore::Load(files_, config_.stub_directory);
+    flasher_options_.stubs = &stubs_;
+  }
+  flasher_options_.baud_rate = config_.baud_rate;
+  std::vector<boards::PortConfig> configured;
+  for (const PortConfig& port : config_.ports) {
+    configured.push_back({port.name, port.alias, port.address});
+  }
+  std::vector<std::unique_ptr<boards::PortSource>> sources;
+  ASSIGN_OR_RETURN(sources.emplace_back(), boards::MakeConfiguredPorts(configured));
+  sources.push_back(boards::MakeTtyScan());
+  boards_ = boards::CreateRegistry(std::move(sources), clock_);
+  boards_->SetObserver([this](const boards::BoardInfo& board) { OnBoardChange(board); });
+  return absl::OkStatus();
+}
+
+void Station::BuildHealth() {
+  health_ = std::make_unique<telemetry::HealthMonitor>(
+      MakeHealthProbes(config_, {ledger_.get(), boards_.get(), bundles_.get(), &stubs_, &files_}),
+      clock_, *metrics_);
+  health_->SetOnChange([this](const v1::Health& health) { OnHealthChange(health); });
+}
+
+void Station::BuildPipeline() {
+  http_ = std::make_unique<pipeline::CurlHttpGetter>();
+  pipeline::PipelineParts parts{};
+  parts.ledger = ledger_.get();
+  parts.boards = boards_.get();
+  parts.bundles = bundles_.get();
+  parts.files = &files_;
+  parts.clock = &clock_;
+  parts.random = &base::SystemRandom();
+  parts.metrics = metrics_.get();
+  parts.http = http_.get();
+  parts.log = &log_;
+  parts.progress = [this](const v1::Progress& progress) { hub_->PublishProgress(progress); };
+
+  pipeline::PipelineOptions options;
+  options.station_id = config_.station_id;
+  options.tool_version = kVersion;
+  options.export_directory = config_.export_directory;
+  options.deployed_by = config_.deployed_by;
+  if (!absl::LoadTimeZone(config_.time_zone, &options.time_zone)) {
+    options.time_zone = absl::UTCTimeZone();  // checked when the configuration was read
+  }
+  options.max_pending = config_.max_pending;
+  options.replug_window = config_.replug_window;
+  options.max_replugs = config_.max_replugs;
+  options.any_takes_used_boards = config_.any_takes_used_boards;
+  options.timeouts = config_.timeouts;
+  options.confirm = config_.confirm;
+  options.identity = config_.identity;
+  options.flasher = flasher_options_;
+  options.failpoint = FailpointOf(config_);
+  scheduler_ = pipeline::Scheduler::Create(parts, options);
+}
+
+absl::Status Station::StartServing() {
+  api::ApiParts parts;
+  parts.ledger = ledger_.get();
+  parts.boards = boards_.get();
+  parts.bundles = bundles_.get();
+  parts.scheduler = scheduler_.get();
+  parts.hub = hub_.get();
+  parts.health = health_.get();
+  parts.metrics = metrics_.get();
+  parts.clock = &clock_;
+  parts.identify = IdentifierOf(clock_, flasher_options_);
+  parts.import_limits = config_.firmware;
+  parts.facts = {config_.station_id,       kVersion, ledger_path_,
+                 config_.export_directory, {},       start_time_};
+  for (const esp::Chip chip : stubs_.chips()) {
+    parts.facts.stub_chips.emplace_back(esp::TraitsOf(chip).name);
+  }
+
+  api::ServerOptions options;
+  options.socket_path = config_.socket;
+  options.socket_mode = config_.socket_mode;
+  options.socket_group = config_.socket_group;
+  options.tls_address = config_.tls.address;
+  if (!options.tls_address.empty()) {
+    ASSIGN_OR_RETURN(options.tls_certificate,
+                     files_.ReadFile(config_.tls.certificate_file, kMaxPemBytes));
+    ASSIGN_OR_RETURN(options.tls_key, files_.ReadFile(config_.tls.key_file, kMaxPemBytes));
+    ASSIGN_OR_RETURN(options.tls_client_ca,
+                     files_.ReadFile(config_.tls.client_ca_file, kMaxPemBytes));
+  }
+  ASSIGN_OR_RETURN(server_, api::Server::Start(parts, options));
+  if (!config_.metrics_address.empty() && !absl::EndsWith(config_.metrics_address, ":0")) {
+    ASSIGN_OR_RETURN(metrics_server_,
+                     telemetry::MetricsServer::Start(config_.metrics_address, *metrics_));
+  }
+  log_.Info("serving", {{"socket", config_.socket},
+                        {"version", kVersion},
+                        {"metrics", config_.metrics_address},
+                        {"tls", config_.tls.address}});
+  return absl::OkStatus();
+}
+
+absl::Status Station::RecordStart() {
+  ASSIGN_OR_RETURN(const int64_t last, ledger_->LastSequence());
+  // A clean stop leaves STOPPED as the very last event; anything else was a crash.
+  bool clean = last == 0;
+  if (!clean) {
+    storage::EventQuery query;
+    query.after_sequence = last - 1;
+    query.limit = 1;
+    ASSIGN_OR_RETURN(const std::vector<storage::EventRecord> events, ledger_->ListEvents(query));
+    if (!events.empty()) {
+      const absl::StatusOr<v1::Event> event = pipeline::ToMessage(events.front());
+      clean = event.ok() && event->station().type() == v1::StationEvent::TYPE_STOPPED;
+    }
+  }
+  RecordStationEvent(clean ? v1::StationEvent::TYPE_STARTED : v1::StationEvent::TYPE_RECOVERED);
+  return absl::OkStatus();
+}
+
+void Station::RecordStationEvent(v1::StationEvent::Type type) {
+  v1::Event event;
+  event.set_kind(v1::EVENT_KIND_STATION);
+  event.mutable_station()->set_type(type);
+  event.mutable_station()->set_version(kVersion);
+  Append(event, "station");
+  log_.Info("station", {{"event", v1::StationEvent::Type_Name(type)}});
+}
+
+void Station::OnBoardChange(const boards::BoardInfo& board) {
+  {
+    absl::MutexLock lock(&boards_mutex_);
+    bool& present = present_[board.port];
+    if (present != board.present) {
+      present = board.present;
+      metrics_->BoardEvent(present ? "arrived" : "left");
+    }
+    int connected = 0;
+    for (const auto& [port, there] : present_) connected += there ? 1 : 0;
+    metrics_->SetBoardsConnected(connected);
+  }
+  v1::Event event;
+  event.set_kind(v1::EVENT_KIND_BOARD);
+  *event.mutable_board() = pipeline::ToMessage(board, scheduler_->RunningOn(board.port));
+  Append(event, event.board().name());
+  scheduler_->OnBoardChange(board);
+}
+
+void Station::OnHealthChange(const v1::Health& health) {
+  v1::Event event;
+  event.set_kind(v1::EVENT_KIND_HEALTH);
+  *event.mutable_health() = health;
+  Append(event, "station");
+  for (const v1::HealthCheck& check : health.checks()) {
+    if (!check.ok()) {
+      log_.Warn("health check fails", {{"check", check.name()}, {"reason", check.message()}});
+    }
+  }
+}
+
+void Station::Append(const v1::Event& event, const std::string& subject) {
+  const absl::Status status = ledger_->AppendEvent(pipeline::DraftOf(event, subject)).status();
+  if (!status.ok()) {
+    log_.Error("cannot append an event",
+               {{"subject", subject}, {"error", std::string(status.message())}});
+  }
+}
+
+void Station::Tick() {
+  const v1::Health health = health_->Evaluate();
+  metrics_->SetLedgerSize(SizeOf(ledger_path_), SizeOf(ledger_path_ + "-wal"));
+  bool writable = false;
+  for (const v1::HealthCheck& check : health.checks()) {
+    if (check.name() == "export_folder") writable = check.ok();
+  }
+  metrics_->SetExportFolder(writable, files_.FreeBytes(config_.export_directory).value_or(0));
+}
+
+void Station::Drain() {
+  server_->SetNotServing();
+  RecordStationEvent(v1::StationEvent::TYPE_DRAINING);
+  if (const absl::Status status = scheduler_->Drain(config_.drain_timeout); !status.ok()) {
+    log_.Warn("not everything reached a safe point in time; it continues after the next start",
+              {{"error", std::string(status.message())}});
+  }
+  server_->Stop(kServerStopTimeout);
+  boards_->Stop();
+  RecordStationEvent(v1::StationEvent::TYPE_STOPPED);
+}
+
+}  // namespace kiln::daemon

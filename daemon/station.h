@@ -1,0 +1,88 @@
+#ifndef KILN_DAEMON_STATION_H_
+#define KILN_DAEMON_STATION_H_
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "base/clock.h"
+#include "base/file_system.h"
+#include "daemon/api/event_hub.h"
+#include "daemon/api/server.h"
+#include "daemon/boards/registry.h"
+#include "daemon/config.h"
+#include "daemon/esp/stub_store.h"
+#include "daemon/firmware/bundle_store.h"
+#include "daemon/pipeline/scheduler.h"
+#include "daemon/telemetry/health.h"
+#include "daemon/telemetry/logging.h"
+#include "daemon/telemetry/metrics_server.h"
+#include "daemon/telemetry/prometheus_metrics.h"
+#include "storage/ledger.h"
+
+namespace kiln::daemon {
+
+// The station in one process: owns every part, builds them bottom up, joins them, and takes them
+// down in the order that loses nothing. Made by main and used on its thread alone.
+class Station {
+ public:
+  // Builds everything and serves. `log` must outlive the station. LedgerDamaged when the ledger may
+  // not be used; nothing is changed then.
+  static absl::StatusOr<std::unique_ptr<Station>> Start(const Config& config, telemetry::Log& log);
+  ~Station();
+
+  // To be called every few seconds: looks at health and sizes. That it returns proves that the
+  // ledger is not stuck, which is what the watchdog wants to know.
+  void Tick();
+
+  // NOT_SERVING, no new work, running writes to a safe point, streams ended; within the configured
+  // bound and a few seconds.
+  void Drain();
+
+ private:
+  Station(const Config& config, telemetry::Log& log);
+
+  absl::Status OpenStores();
+  absl::Status BuildBoards();
+  void BuildHealth();
+  void BuildPipeline();
+  absl::Status StartServing();
+  absl::Status RecordStart();
+  void RecordStationEvent(v1::StationEvent::Type type);
+  void OnBoardChange(const boards::BoardInfo& board);
+  void OnHealthChange(const v1::Health& health);
+  void Append(const v1::Event& event, const std::string& subject);
+
+  const Config config_;
+  telemetry::Log& log_;
+  base::Clock& clock_ = base::SystemClock();
+  base::FileSystem& files_ = base::SystemFileSystem();
+  const absl::Time start_time_ = clock_.Now();
+  const std::string ledger_path_;
+
+  // In the order they are built; the destructor stops threads first.
+  std::unique_ptr<telemetry::PrometheusMetrics> metrics_;
+  std::unique_ptr<storage::Ledger> ledger_;
+  std::unique_ptr<api::EventHub> hub_;
+  std::unique_ptr<firmware::BundleStore> bundles_;
+  esp::StubStore stubs_;
+  esp::FlasherOptions flasher_options_;
+  std::unique_ptr<boards::Registry> boards_;
+  std::unique_ptr<telemetry::HealthMonitor> health_;
+  std::unique_ptr<pipeline::HttpGetter> http_;
+  std::unique_ptr<pipeline::Scheduler> scheduler_;
+  std::unique_ptr<api::Server> server_;
+  std::unique_ptr<telemetry::MetricsServer> metrics_server_;
+
+  absl::Mutex boards_mutex_;
+  // Presence by port, to tell arrivals from other changes.
+  std::map<std::string, bool> present_ ABSL_GUARDED_BY(boards_mutex_);
+};
+
+}  // namespace kiln::daemon
+
+#endif  // KILN_DAEMON_STATION_H_
