@@ -130,6 +130,18 @@ absl::Status CheckUnsecured(const DetectedChip& detected) {
                    " enabled in its eFuses; plain firmware would not start"));
 }
 
+absl::Status StopWatchdogs(LoaderClient& loader, Chip chip) {
+  const std::optional<WatchdogRegisters>& watchdogs = LoaderTraitsOf(chip).watchdogs;
+  if (!watchdogs.has_value()) return absl::OkStatus();
+  RETURN_IF_ERROR(loader.WriteRegister(watchdogs->protect, kWatchdogKey));
+  RETURN_IF_ERROR(loader.WriteRegister(watchdogs->config, 0));
+  RETURN_IF_ERROR(loader.WriteRegister(watchdogs->protect, 0));
+  RETURN_IF_ERROR(loader.WriteRegister(watchdogs->super_protect, watchdogs->super_key));
+  RETURN_IF_ERROR(loader.WriteRegister(watchdogs->super_config, watchdogs->super_auto_feed,
+                                       watchdogs->super_auto_feed));
+  return loader.WriteRegister(watchdogs->super_protect, 0);
+}
+
 uint32_t RomBaudRate(uint32_t believed_mhz, absl::Span<const uint32_t> candidates_mhz,
                      uint32_t divider_word, uint32_t rate) {
   constexpr uint32_t kDividerMask = 0xFFFFF;

@@ -28,6 +28,10 @@ absl::StatusOr<DetectedChip> DetectChip(LoaderClient& loader);
 // ChipSecured with an explanation, unless everything is open.
 absl::Status CheckUnsecured(const DetectedChip& detected);
 
+// Keeps the watchdogs from resetting a chip that was reset through its USB-Serial/JTAG peripheral,
+// where they survive. Nothing on chips without it.
+absl::Status StopWatchdogs(LoaderClient& loader, Chip chip);
+
 // The MAC in two eFuse words.
 MacAddress MacOfWords(uint32_t low, uint32_t high);
 

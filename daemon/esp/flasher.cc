@@ -119,6 +119,9 @@ absl::Status FlasherImpl::LookAndPrepare() {
         absl::StrCat("began with ", FormatMac(facts_->mac), ", now ", FormatMac(detected.mac)));
   }
   RETURN_IF_ERROR(CheckUnsecured(detected));
+  if (link_.traits().kind == ports::LinkKind::kUsbSerialJtag) {
+    RETURN_IF_ERROR(StopWatchdogs(loader_, detected.chip)) << "stopping the watchdogs";
+  }
   RETURN_IF_ERROR(RaiseRate(detected.chip));
   RETURN_IF_ERROR(StartStub(detected));
   ASSIGN_OR_RETURN(const AttachedFlash flash, AttachFlash(loader_, detected.chip));

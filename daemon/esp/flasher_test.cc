@@ -14,8 +14,11 @@
 #include "base/cancellation.h"
 #include "base/fake_clock.h"
 #include "base/fake_file_system.h"
+#include "base/little_endian.h"
 #include "daemon/esp/chip.h"
+#include "daemon/esp/loader_protocol.h"
 #include "daemon/esp/prepared_image.h"
+#include "daemon/esp/slip.h"
 #include "daemon/esp/stub_store.h"
 #include "daemon/ports/byte_stream.h"
 #include "errors/error.h"
@@ -86,14 +89,19 @@ class PeculiarStream final : public ports::ByteStream {
   bool socket = false;                // bytes only
   uint32_t highest_rate = 4'000'000;  // what is above comes out wrong
   std::vector<uint32_t> rates;        // that were asked for
+  bool usb_serial_jtag = false;
+  Bytes written;
 
   ports::LinkTraits traits() const override {
-    return socket ? ports::LinkTraits{ports::LinkKind::kSocket, false, false} : stream_.traits();
+    if (socket) return {ports::LinkKind::kSocket, false, false};
+    if (usb_serial_jtag) return {ports::LinkKind::kUsbSerialJtag, true, false};
+    return stream_.traits();
   }
   absl::StatusOr<size_t> Read(absl::Span<uint8_t> buffer, absl::Duration timeout) override {
     return stream_.Read(buffer, timeout);
   }
   absl::Status Write(absl::Span<const uint8_t> bytes, absl::Duration timeout) override {
+    written.insert(written.end(), bytes.begin(), bytes.end());
     return stream_.Write(bytes, timeout);
   }
   absl::Status Drain(absl::Duration timeout) override { return stream_.Drain(timeout); }
@@ -695,6 +703,35 @@ TEST_P(LoaderTest, WorksOverASocketWithoutLinesOrRate) {
   const absl::Status booted = flasher->Boot();
   ASSERT_TRUE(booted.ok()) << booted;
   EXPECT_THAT(bench.ReadText(absl::Seconds(1)), HasSubstr("boot:0x"));
+}
+
+TEST(FlasherTest, StopsTheWatchdogsOfAChipReachedThroughItsOwnUsb) {
+  BoardConfig config = Board(Chip::kEsp32C6);
+  config.start_in_download_mode = true;
+  Bench bench(config);
+  PeculiarStream stream(bench.stream());
+  stream.usb_serial_jtag = true;
+  const std::unique_ptr<Flasher> flasher =
+      Flasher::Create(stream, bench.clock(), bench.cancellation(), bench.options());
+  ASSERT_TRUE(flasher->Connect().ok());
+
+  const absl::StatusOr<BoardFacts> facts = flasher->Identify();
+
+  ASSERT_TRUE(facts.ok()) << facts.status();
+  EXPECT_TRUE(facts->stub_running);
+  std::vector<std::pair<uint32_t, uint32_t>> writes;  // to the LP watchdog's registers
+  SlipDecoder decoder(32 * 1024);
+  absl::Span<const uint8_t> input = stream.written;
+  while (const auto frame = decoder.Next(input)) {
+    if ((*frame)[1] != static_cast<uint8_t>(LoaderCommand::kWriteReg)) continue;
+    const uint32_t address = base::LoadLe32(&(*frame)[8]);
+    if (address >> 12 == 0x600B1) writes.emplace_back(address, base::LoadLe32(&(*frame)[12]));
+  }
+  const std::vector<std::pair<uint32_t, uint32_t>> expected = {
+      {0x600B1C18, 0x50D83AA1}, {0x600B1C00, 0},       {0x600B1C18, 0},
+      {0x600B1C20, 0x50D83AA1}, {0x600B1C1C, 1 << 18}, {0x600B1C20, 0}};
+  EXPECT_EQ(writes, expected);
+  EXPECT_THAT(stream.rates, testing::IsEmpty());
 }
 
 TEST_P(LoaderTest, SurvivesTroubleWhileIdentifying) {

@@ -39,6 +39,18 @@ constexpr EfuseField SecureBoot(uint32_t efuse_base) { return {efuse_base + 0x38
 constexpr uint32_t kUartClockDivider = 0x60000014;  // UART_CLKDIV_REG of UART0
 constexpr uint32_t kC5SystemClock = 0x60096110;     // PCR_SYSCLK_CONF_REG of the C5
 
+// Technical reference manuals, chapters RTC_CNTL and LP watchdog (ESP-IDF soc/rtc_cntl_reg.h,
+// soc/lp_wdt_reg.h, soc/reg_base.h).
+constexpr WatchdogRegisters kWatchdogsS3 = {0x60008098, 0x600080B0, 0x600080B4,
+                                            0x600080B8, 0x8F1D312A, 1u << 31};
+constexpr WatchdogRegisters kWatchdogsC3 = {0x60008090, 0x600080A8, 0x600080AC,
+                                            0x600080B0, 0x8F1D312A, 1u << 31};
+constexpr WatchdogRegisters LpWatchdogsAt(uint32_t base) {
+  return {base, base + 0x18, base + 0x1C, base + 0x20, kWatchdogKey, 1u << 18};
+}
+constexpr uint32_t kLpWatchdog = 0x600B1C00;
+constexpr uint32_t kLpWatchdogP4 = 0x50116000;
+
 constexpr LoaderTraits kTraits[] = {
     {Chip::kEsp32,
      kMagicsEsp32,
@@ -52,11 +64,12 @@ constexpr LoaderTraits kTraits[] = {
      /*has_usb_otg=*/false,
      std::nullopt,
      0,
-     0},
+     0,
+     std::nullopt},
     {Chip::kEsp32S2, kMagicsS2, SpiAt(0x3F402000), 0x3F41A044, true, true, CryptCount(0x3F41A000),
-     SecureBoot(0x3F41A000), true, std::nullopt, 0, 0x3F408128},
+     SecureBoot(0x3F41A000), true, std::nullopt, 0, 0x3F408128, std::nullopt},
     {Chip::kEsp32S3, kMagicsS3, SpiAt(0x60002000), 0x60007044, true, true, CryptCount(0x60007000),
-     SecureBoot(0x60007000), true, std::nullopt, 0, 0x6000812C},
+     SecureBoot(0x60007000), true, std::nullopt, 0, 0x6000812C, kWatchdogsS3},
     {Chip::kEsp32C2,
      kMagicsC2,
      SpiAt(0x60002000),
@@ -68,9 +81,10 @@ constexpr LoaderTraits kTraits[] = {
      false,
      CrystalQuirk{kUartClockDivider, 40, 0, {40, 26}},
      0x6F51306F,
-     0},
+     0,
+     std::nullopt},
     {Chip::kEsp32C3, kMagicsC3, SpiAt(0x60002000), 0x60008844, true, true, CryptCount(0x60008800),
-     SecureBoot(0x60008800), false, std::nullopt, 0, 0},
+     SecureBoot(0x60008800), false, std::nullopt, 0, 0, kWatchdogsC3},
     {Chip::kEsp32C5,
      kMagicsC5,
      SpiAt(0x60003000),
@@ -82,9 +96,10 @@ constexpr LoaderTraits kTraits[] = {
      false,
      CrystalQuirk{kUartClockDivider, 0, kC5SystemClock, {40, 48}},
      0,
-     0},
+     0,
+     LpWatchdogsAt(kLpWatchdog)},
     {Chip::kEsp32C6, kMagicsC6, SpiAt(0x60003000), 0x600B0844, true, true, CryptCount(0x600B0800),
-     SecureBoot(0x600B0800), false, std::nullopt, 0, 0},
+     SecureBoot(0x600B0800), false, std::nullopt, 0, 0, LpWatchdogsAt(kLpWatchdog)},
     {Chip::kEsp32C61,
      kMagicsC61,
      SpiAt(0x60003000),
@@ -96,9 +111,10 @@ constexpr LoaderTraits kTraits[] = {
      false,
      std::nullopt,
      0,
-     0},
+     0,
+     LpWatchdogsAt(kLpWatchdog)},
     {Chip::kEsp32H2, kMagicsH2, SpiAt(0x60003000), 0x600B0844, true, true, CryptCount(0x600B0800),
-     SecureBoot(0x600B0800), false, std::nullopt, 0, 0},
+     SecureBoot(0x600B0800), false, std::nullopt, 0, 0, LpWatchdogsAt(kLpWatchdog)},
     {Chip::kEsp32P4,
      {},
      SpiAt(0x5008D000),
@@ -110,7 +126,8 @@ constexpr LoaderTraits kTraits[] = {
      true,
      std::nullopt,
      0,
-     0},
+     0,
+     LpWatchdogsAt(kLpWatchdogP4)},
 };
 
 }  // namespace

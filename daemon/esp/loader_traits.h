@@ -38,6 +38,17 @@ struct CrystalQuirk {
   uint32_t candidates_mhz[2];  // crystals that are soldered
 };
 
+// The RTC watchdog and the super watchdog. Addresses.
+struct WatchdogRegisters {
+  uint32_t config;   // 0: off
+  uint32_t protect;  // of `config`
+  uint32_t super_config;
+  uint32_t super_protect;    // of `super_config`
+  uint32_t super_key;        // unlocks it
+  uint32_t super_auto_feed;  // bit of `super_config`
+};
+inline constexpr uint32_t kWatchdogKey = 0x50D83AA1;  // unlocks WatchdogRegisters::config
+
 struct LoaderTraits {
   Chip chip;
   // Values of the word at kMagicRegister, one for each ROM revision that has one.
@@ -55,6 +66,8 @@ struct LoaderTraits {
   uint32_t stubless_magic;
   // Cleared before a reset over USB so that the chip does not come back in download mode; 0: none.
   uint32_t force_download_register;
+  // Of the chips with USB-Serial/JTAG: a reset through it leaves these running.
+  std::optional<WatchdogRegisters> watchdogs;
 };
 
 const LoaderTraits& LoaderTraitsOf(Chip chip);
