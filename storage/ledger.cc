@@ -53,27 +53,6 @@ bool SameOrder(const Deployment& a, const Deployment& b) {
          a.create_time == b.create_time;
 }
 
-absl::Status Damaged(const std::string& what) {
-  return errors::MakeError(errors::ErrorCode::kLedgerDamaged, what);
-}
-
-// Fills `result` as far as the chain is whole; LedgerDamaged says what is not.
-absl::Status VerifyDatabase(SqliteDatabase& db, VerifyResult& result) {
-  RETURN_IF_ERROR(VerifyChain(db, result));
-  {
-    // The newest event and the head that is kept apart must be of one moment.
-    ASSIGN_OR_RETURN(SqliteTransaction moment,
-                     SqliteTransaction::Begin(db, SqliteTransaction::Kind::kRead));
-    RETURN_IF_ERROR(CheckChainHead(db, LatestSchemaVersion()));
-  }
-  ASSIGN_OR_RETURN(const std::string integrity, db.QueryText("PRAGMA integrity_check(1)"));
-  if (integrity != "ok") return Damaged(integrity);
-  ASSIGN_OR_RETURN(const int64_t orphans,
-                   db.QueryInt("SELECT count(*) FROM pragma_foreign_key_check"));
-  if (orphans > 0) return Damaged(absl::StrCat(orphans, " rows refer to rows that are gone"));
-  return absl::OkStatus();
-}
-
 class SqliteLedger final : public Ledger {
  public:
   // What Open has gathered.
@@ -322,7 +301,7 @@ absl::StatusOr<VerifyResult> SqliteLedger::Verify() {
       const std::unique_ptr<SqliteDatabase> db,
       SqliteDatabase::Open(path_, {.access = SqliteDatabase::Access::kRead, .vfs = options_.vfs}));
   VerifyResult result;
-  const absl::Status status = VerifyDatabase(*db, result);
+  const absl::Status status = VerifyLedger(*db, result);
   if (status.ok()) {
     result.ok = true;
   } else if (errors::Is(status, errors::ErrorCode::kLedgerDamaged)) {

@@ -249,6 +249,25 @@ absl::StatusOr<int> CheckLedger(const std::string& path, const LedgerOptions& op
   return Damaged(path, version.status().message());
 }
 
+absl::Status VerifyLedger(SqliteDatabase& db, VerifyResult& result) {
+  RETURN_IF_ERROR(VerifyChain(db, result));
+  {
+    // The newest event and the head that is kept apart must be of one moment.
+    ASSIGN_OR_RETURN(SqliteTransaction moment,
+                     SqliteTransaction::Begin(db, SqliteTransaction::Kind::kRead));
+    RETURN_IF_ERROR(CheckChainHead(db, LatestSchemaVersion()));
+  }
+  ASSIGN_OR_RETURN(const std::string integrity, db.QueryText("PRAGMA integrity_check(1)"));
+  if (integrity != "ok") return errors::MakeError(errors::ErrorCode::kLedgerDamaged, integrity);
+  ASSIGN_OR_RETURN(const int64_t orphans,
+                   db.QueryInt("SELECT count(*) FROM pragma_foreign_key_check"));
+  if (orphans > 0) {
+    return errors::MakeError(errors::ErrorCode::kLedgerDamaged,
+                             absl::StrCat(orphans, " rows refer to rows that are gone"));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::string> BackUpLedger(SqliteDatabase& db, const std::string& path, int version,
                                          const LedgerOptions& options) {
   ASSIGN_OR_RETURN(const ChainHead head, ReadChainHead(db));

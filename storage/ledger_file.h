@@ -11,7 +11,7 @@
 #include "storage/sqlite_database.h"
 
 // The ledger as a file: who may open it, how it comes to be, and whether it is sound. Called by
-// Ledger::Open alone, in this order.
+// the ledger alone, in this order.
 namespace kiln::storage {
 
 // Holds `path`.lock for as long as the descriptor lives; LedgerWriteFailed when somebody else does.
@@ -30,6 +30,10 @@ absl::Status CreateLedger(const std::string& path, const LedgerOptions& options)
 // version and the head of the chain. Answers the version. LedgerDamaged with advice;
 // FAILED_PRECONDITION for a newer schema.
 absl::StatusOr<int> CheckLedger(const std::string& path, const LedgerOptions& options);
+
+// The whole check, on a read connection: every link of the chain, integrity_check, foreign keys.
+// Fills `result` as far as the chain is whole; LedgerDamaged says what is not.
+absl::Status VerifyLedger(SqliteDatabase& db, VerifyResult& result);
 
 // Copies the open ledger to "`path`.schema-`version`.sequence-N-HHHHHHHH.backup" (the newest event
 // and the first digits of its hash), mode 0600, complete or not at all. Answers the copy's path.
