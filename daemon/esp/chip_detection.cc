@@ -155,9 +155,28 @@ uint32_t RomBaudRate(uint32_t believed_mhz, absl::Span<const uint32_t> candidate
   return rate;
 }
 
+std::optional<uint32_t> CrystalHzOfEsp32Rom(uint32_t calibration, uint32_t efuse_word4) {
+  // The counter ran for a number of slow clock cycles that makes one count 15625 / 40 times the
+  // oscillator's MHz.
+  const uint64_t hz = uint64_t{calibration >> 7} * 15625 * (efuse_word4 & 0xFF) / 40;
+  if (hz < 20'000'000 || hz > 50'000'000) return std::nullopt;
+  return static_cast<uint32_t>(hz);
+}
+
 absl::StatusOr<uint32_t> FindRomBaudRate(LoaderClient& loader, Chip chip, uint32_t rate) {
+  if (loader.stub()) return rate;
+  if (chip == Chip::kEsp32) {
+    constexpr uint32_t kCalibration = 0x3FF5F06C;  // TIMG0 RTCCALICFG1
+    constexpr uint32_t kEfuseWord4 = 0x3FF5A010;   // BLOCK0
+    ASSIGN_OR_RETURN(const uint32_t calibration, loader.ReadRegister(kCalibration));
+    ASSIGN_OR_RETURN(const uint32_t word4, loader.ReadRegister(kEfuseWord4));
+    const std::optional<uint32_t> measured = CrystalHzOfEsp32Rom(calibration, word4);
+    if (!measured.has_value()) return rate;
+    const uint32_t soldered = *measured > 33'000'000 ? 40'000'000 : 26'000'000;
+    return static_cast<uint32_t>(uint64_t{rate} * *measured / soldered);
+  }
   const std::optional<CrystalQuirk>& quirk = LoaderTraitsOf(chip).crystal;
-  if (!quirk.has_value() || loader.stub()) return rate;
+  if (!quirk.has_value()) return rate;
   ASSIGN_OR_RETURN(const uint32_t divider, loader.ReadRegister(quirk->divider_register));
   uint32_t believed_mhz = quirk->rom_mhz;
   if (believed_mhz == 0) {

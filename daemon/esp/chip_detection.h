@@ -2,6 +2,7 @@
 #define KILN_DAEMON_ESP_CHIP_DETECTION_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -41,7 +42,11 @@ MacAddress MacOfWords(uint32_t low, uint32_t high);
 uint32_t RomBaudRate(uint32_t believed_mhz, absl::Span<const uint32_t> candidates_mhz,
                      uint32_t divider_word, uint32_t rate);
 
-// RomBaudRate from the chip's registers, where it has the quirk. Before any change of rate.
+// The crystal in Hz as the ESP32's ROM measures it against its 8 MHz oscillator: `calibration` is
+// TIMG0's RTCCALICFG1, `efuse_word4` holds CK8M_FREQ. Nothing when the words make no sense.
+std::optional<uint32_t> CrystalHzOfEsp32Rom(uint32_t calibration, uint32_t efuse_word4);
+
+// What to tell this chip's ROM for `rate`, from its registers. Before any change of rate.
 absl::StatusOr<uint32_t> FindRomBaudRate(LoaderClient& loader, Chip chip, uint32_t rate);
 
 // File name (without ".json") of the stub that fits this silicon; empty when none can run.

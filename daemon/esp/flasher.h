@@ -18,7 +18,7 @@
 
 namespace kiln::esp {
 
-// Where stub loaders come from: the folder of installed stub files, or nothing.
+// Where stub loaders come from: the folder of installed stub files, or nothing (stub_store.h).
 class StubStore;
 
 struct FlasherOptions {
@@ -60,7 +60,8 @@ struct FlashResult {
 // return CANCELLED at the next safe point once `cancellation` is set, with the
 // loader still able to answer. Typed errors: BoardSilent, BoardWrongBootMode,
 // ChipUnknown, ChipSecured, FlashUnknown, FlashTooSmall, FlashWriteFailed,
-// FlashVerifyFailed, ProtocolError, and those of the byte stream.
+// FlashVerifyFailed, ProtocolError, BoardSwapped (another board answered after a reset in the
+// middle), and those of the byte stream.
 class Flasher {
  public:
   // `stream`, `clock` and `cancellation` must outlive the flasher.
@@ -84,7 +85,7 @@ class Flasher {
   // FlashVerifyFailed names the first region that differs.
   virtual absl::Status Verify(const FlashPlan& plan, const ProgressCallback& progress) = 0;
   // Leaves the loader and starts the program in flash, at 115200. The stream
-  // then carries its output.
+  // then carries its output. The conversation is over; Connect begins a new one.
   virtual absl::Status Boot() = 0;
 };
 

@@ -614,6 +614,14 @@ TEST(FlasherTest, AStubThatNeverAnswersLeavesTheRomToDoTheWork) {
   EXPECT_EQ(bench.WrongRegion(plan), "");
 }
 
+TEST(FlasherTest, CorrectsTheRateForWhatTheRomOfTheEsp32Measured) {
+  Bench bench(Board(Chip::kEsp32), /*stub=*/false);
+  ASSERT_TRUE(bench.ConnectAndIdentify().ok());
+
+  bench.board().WithBoard(
+      [](SimulatedBoard& board) { EXPECT_NEAR(board.board_baud_rate(), 921600, 921600 * 0.001); });
+}
+
 TEST(FlasherTest, TakesOverARunningStubWithoutAReset) {
   Bench bench(Board(Chip::kEsp32C3));
   ASSERT_TRUE(bench.ConnectAndIdentify().ok());

@@ -99,6 +99,13 @@ TEST(RomBaudRateTest, CorrectsForTheCrystalTheRomIsWrongAbout) {
   }
 }
 
+TEST(RomBaudRateTest, KnowsWhatTheRomOfTheEsp32Measured) {
+  EXPECT_EQ(CrystalHzOfEsp32Rom(2020 << 7, 51), 40'242'187u);
+  EXPECT_EQ(CrystalHzOfEsp32Rom(1300 << 7 | 0x7F, 0xFF00 | 51), 25'898'437u);
+  EXPECT_FALSE(CrystalHzOfEsp32Rom(0, 51).has_value());
+  EXPECT_FALSE(CrystalHzOfEsp32Rom(2020 << 7, 0).has_value()) << "no value burned";
+}
+
 TEST(FlashPinsTest, TakesThePadsOfTheEsp32FromItsEfuses) {
   // PICO-D4: CLK 6, Q 17, D 8, CS 16, HD 11.
   const uint32_t word5 = 6 | 17 << 5 | 8 << 10 | 16 << 15;

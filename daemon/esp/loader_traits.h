@@ -17,9 +17,7 @@ namespace kiln::esp {
 struct SpiRegisters {
   uint32_t cmd;
   uint32_t usr;
-  uint32_t usr1;
   uint32_t usr2;
-  uint32_t mosi_dlen;
   uint32_t miso_dlen;
   uint32_t w0;
 };
@@ -52,22 +50,23 @@ inline constexpr uint32_t kWatchdogKey = 0x50D83AA1;  // unlocks WatchdogRegiste
 struct LoaderTraits {
   Chip chip;
   // Values of the word at kMagicRegister, one for each ROM revision that has one.
-  absl::Span<const uint32_t> magics;
+  absl::Span<const uint32_t> magics = {};
   SpiRegisters spi;
   // Low word of the base MAC; the high word follows.
   uint32_t mac_register;
-  bool has_security_info;     // ROM knows GET_SECURITY_INFO
-  bool begin_has_extra_word;  // ROM's *_BEGIN take a fifth word (encryption)
-  EfuseField crypt_count;     // odd number of bits set: flash encryption is on
-  EfuseField secure_boot;     // any bit set: secure boot is on
-  bool has_usb_otg;           // may be reached over its own CDC, with smaller blocks
-  std::optional<CrystalQuirk> crystal;
+  EfuseField crypt_count;  // odd number of bits set: flash encryption is on
+  EfuseField secure_boot;  // any bit set: secure boot is on
+  // ROM knows GET_SECURITY_INFO, and its *_BEGIN take a fifth word (encryption). True for all but
+  // the oldest.
+  bool has_security_info = true;
+  bool begin_has_extra_word = true;
+  std::optional<CrystalQuirk> crystal = std::nullopt;
   // The magic of a revision on which no stub can run; 0 means none.
-  uint32_t stubless_magic;
+  uint32_t stubless_magic = 0;
   // Cleared before a reset over USB so that the chip does not come back in download mode; 0: none.
-  uint32_t force_download_register;
+  uint32_t force_download_register = 0;
   // Of the chips with USB-Serial/JTAG: a reset through it leaves these running.
-  std::optional<WatchdogRegisters> watchdogs;
+  std::optional<WatchdogRegisters> watchdogs = std::nullopt;
 };
 
 const LoaderTraits& LoaderTraitsOf(Chip chip);
