@@ -75,10 +75,16 @@ std::string StatisticsLine(PtyBoard& board) {
 Server::Server(ServerOptions options, base::Clock& clock)
     : options_(std::move(options)), clock_(clock) {}
 
-Server::~Server() {
+Server::~Server() { Close(); }
+
+void Server::Close() {
+  boards_.clear();
+  // Whoever has sent "quit" waits for the end of its answer.
   for (const auto& [fd, client] : clients_) loop_.Unwatch(fd);
+  clients_.clear();
   std::error_code error;
   if (made_control_) std::filesystem::remove(absl::StrCat(options_.folder, "/control"), error);
+  made_control_ = false;
 }
 
 absl::Status Server::Run() {
@@ -93,7 +99,7 @@ absl::Status Server::Run() {
   });
   absl::Status saved;
   for (const auto& [name, board] : boards_) saved.Update(SaveFlash(name, *board));
-  boards_.clear();
+  Close();
   RETURN_IF_ERROR(status);
   return saved;
 }

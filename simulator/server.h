@@ -57,6 +57,8 @@ class Server {
     std::string line;
   };
   absl::Status Start();
+  // Takes away everything that was made.
+  void Close();
   absl::Status ListenForCommands();
   void ReadCommands(int fd);
   // Executes the complete lines in `pending`; answers go to `fd`.
