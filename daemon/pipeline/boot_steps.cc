@@ -48,8 +48,7 @@ absl::Status Listen(DeploymentContext& context, absl::Duration limit) {
         context.session.stream().Read(absl::MakeSpan(buffer), std::min(left, kReadSlice));
     if (count.ok()) {
       context.watcher->Feed(absl::MakeConstSpan(buffer).first(*count));
-    } else if (!absl::IsDeadlineExceeded(count.status()) ||
-               errors::Is(count.status(), ErrorCode::kStepTimedOut)) {
+    } else if (!absl::IsDeadlineExceeded(count.status())) {
       return count.status();
     }
   }
