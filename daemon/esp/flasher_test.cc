@@ -466,6 +466,28 @@ TEST_P(LoaderTest, GivesUpOnALineThatLosesTooMuch) {
   EXPECT_LT(bench.clock().Monotonic() - before, absl::Minutes(5));
 }
 
+TEST_P(LoaderTest, WaitsForFlashThatErasesSlowly) {
+  BoardConfig config = Board(Chip::kEsp32C3);
+  config.model_times = true;
+  Bench bench(config, stub());
+  bench.FillFlash(0x00);
+  ASSERT_TRUE(bench.ConnectAndIdentify().ok());
+  Faults faults;
+  faults.erase_extra = absl::Milliseconds(120);
+  bench.board().SetFaults(faults);
+
+  const absl::StatusOr<FlashResult> result = bench.Flash(SmallPlan());
+
+  ASSERT_TRUE(result.ok()) << result.status();
+  uint64_t once = 0;
+  for (const FlashRegion& region : SmallPlan()) {
+    const uint32_t end = stub() ? region.image->content_end() : region.image->padded().size();
+    once += region.image->Compressed(0, end)->bytes().size();
+  }
+  EXPECT_EQ(result->sent_bytes, once) << "a timeout made it start over";
+  EXPECT_EQ(bench.WrongRegion(SmallPlan()), "");
+}
+
 TEST_P(LoaderTest, OneWrongMd5IsTriedAgainTwoAreAVerifyError) {
   Bench bench(Board(Chip::kEsp32C61), stub());
   const FlashPlan plan = {{"app", 0x10000, PrepareImage(CodeLike(30'000, 7))}};
