@@ -1,7 +1,10 @@
 # The daily commands. `make` alone lists them.
 BUILD ?= build
 STUBS ?= $(CURDIR)/.cache/stubs
+# One cache for all clones of this user: paths below the clone do not count.
 export CCACHE_DIR ?= $(HOME)/.cache/ccache
+export CCACHE_BASEDIR ?= $(CURDIR)
+export CCACHE_NOHASHDIR ?= 1
 
 .PHONY: help setup build test demo check bench format clean
 
