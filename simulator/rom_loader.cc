@@ -22,7 +22,7 @@ constexpr uint32_t kReadSlowSize = 64;  // bytes a READ_FLASH_SLOW answer always
 constexpr uint32_t kSyncValue = 0x20120707;
 constexpr int kSyncReplies = 8;
 constexpr int kUnknownReplies = 8;
-// The MD5 runs at the speed of the flash's reads; about 8 MB/s by the ROM.
+// Hashing while reading the flash through the ROM; a guess well inside the 8 s per MB hosts allow.
 constexpr double kMd5BytesPerSecond = 4e6;
 
 }  // namespace

@@ -21,7 +21,7 @@ namespace {
 constexpr size_t kDataHeader = 16;  // length, sequence, two zero words
 constexpr int kSyncReplies = 8;
 constexpr uint32_t kMaxReadBlock = 4096;
-// Reading and hashing in the stub, about 8 MB/s.
+// Hashing while reading the flash through the stub; a guess, as for the ROM.
 constexpr double kMd5BytesPerSecond = 8e6;
 
 }  // namespace
