@@ -1,157 +1,30 @@
 #include "daemon/pipeline/scheduler.h"
 
 #include <algorithm>
-#include <cstdint>
 #include <functional>
-#include <list>
-#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "base/cancellation.h"
 #include "base/status_macros.h"
-#include "daemon/pipeline/create_scheduler.h"
-#include "daemon/pipeline/deployment_context.h"
-#include "daemon/pipeline/job.h"
 #include "daemon/pipeline/order.h"
 #include "daemon/pipeline/recovery.h"
+#include "daemon/pipeline/scheduler_impl.h"
 #include "daemon/pipeline/step.h"
-#include "daemon/pipeline/worker.h"
 #include "errors/error.h"
 
 namespace kiln::pipeline {
-namespace {
 
 using errors::ErrorCode;
 using errors::MakeError;
 using storage::DeploymentState;
-
-// Images that no deployment uses at the moment: a few firmwares' worth.
-constexpr uint64_t kKeptImageBytes = uint64_t{16} << 20;
-
-bool IsEnded(DeploymentState state) {
-  return state != DeploymentState::kPending && state != DeploymentState::kRunning;
-}
-
-absl::Status StateWrong(const storage::Deployment& row, absl::string_view wish) {
-  constexpr absl::string_view kNames[] = {"?",      "PENDING",  "RUNNING",        "SUCCEEDED",
-                                          "FAILED", "CANCELED", "NEEDS_ATTENTION"};
-  return MakeError(ErrorCode::kDeploymentStateWrong,
-                   absl::StrCat("deployment ", row.id, " is ", kNames[static_cast<int>(row.state)],
-                                "; it cannot be ", wish));
-}
-
-void SetCanceled(storage::Deployment& row, absl::Time now) {
-  row.state = DeploymentState::kCanceled;
-  row.cancel_requested = true;
-  row.error_code = std::string(errors::Lookup(ErrorCode::kCancelledByOperator).name);
-  row.error_detail = "cancelled while it waited";
-  row.end_time = now;
-}
-
-class SchedulerImpl final : public Scheduler {
- public:
-  SchedulerImpl(const PipelineParts& parts, const PipelineOptions& options,
-                const SchedulerSeams& seams)
-      : journal_(*parts.ledger, *parts.clock, *parts.metrics),
-        images_(kKeptImageBytes),
-        watchdog_(*parts.clock),
-        own_records_(*parts.files, {.export_directory = options.export_directory,
-                                    .time_zone = options.time_zone,
-                                    .tool_version = options.tool_version}),
-        shared_{.parts = parts,
-                .options = options,
-                .make_flasher = seams.make_flasher,
-                .halt = seams.halt,
-                .journal = journal_,
-                .images = images_,
-                .watchdog = watchdog_,
-                .records = parts.records != nullptr ? *parts.records : own_records_} {}
-
-  ~SchedulerImpl() override {
-    BeginDrain();
-    // Whoever has not stopped at a safe point by now is interrupted where it is.
-    watchdog_.ExpireAll();
-    std::map<std::string, Slot> slots;
-    {
-      absl::MutexLock lock(&mutex_);
-      closing_ = true;
-      for (auto& [port, slot] : slots_) slots[port].worker = std::move(slot.worker);
-    }
-    // Outside the lock: a worker that ends its job takes it.
-    slots.clear();
-  }
-
-  absl::Status Start() override;
-  absl::Status Drain(absl::Duration timeout) override;
-  absl::StatusOr<storage::Deployment> Create(const Order& order, bool validate_only) override;
-  absl::StatusOr<storage::Deployment> Cancel(const std::string& id) override;
-  absl::StatusOr<storage::Deployment> Retry(const std::string& id,
-                                            const std::string& request_id) override;
-  absl::Status WithIdlePort(const std::string& port,
-                            const std::function<absl::Status()>& use) override;
-  std::string RunningOn(const std::string& port) const override;
-  void OnBoardChange(const boards::BoardInfo&) override { Dispatch(); }
-  bool draining() const override {
-    absl::MutexLock lock(&mutex_);
-    return draining_;
-  }
-
- private:
-  using JobPtr = std::shared_ptr<Job>;
-
-  struct Slot {
-    std::unique_ptr<Worker> worker;
-    JobPtr job;
-    bool borrowed = false;      // by WithIdlePort
-    uint64_t used_arrival = 0;  // the arrival whose board has been through a deployment
-
-    bool idle() const { return job == nullptr && !borrowed; }
-  };
-
-  // Gives waiting deployments to idle ports that have a board. Called whenever that may have become
-  // possible; from any thread, without the lock.
-  void Dispatch() ABSL_LOCKS_EXCLUDED(mutex_);
-  // The port `job` can run on now, or null.
-  const boards::BoardInfo* PickPort(const Job& job, const std::vector<boards::BoardInfo>& boards)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void OnIdle(const std::string& port) ABSL_LOCKS_EXCLUDED(mutex_);
-  void BeginDrain() ABSL_LOCKS_EXCLUDED(mutex_);
-
-  // A place in the queue for a deployment whose transaction is about to be made, so that nobody who
-  // reads of it in the ledger can find it missing here. StationBusy, StationDraining.
-  absl::StatusOr<JobPtr> Reserve(const std::string& id) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Makes the reserved job ready to run.
-  void Release(const JobPtr& job, const storage::Deployment& row) ABSL_LOCKS_EXCLUDED(mutex_);
-  void Remove(const JobPtr& job) ABSL_LOCKS_EXCLUDED(mutex_);
-  void Fill(Job& job, const storage::Deployment& row) const;
-  absl::Status Recover(const std::string& id) ABSL_LOCKS_EXCLUDED(mutex_);
-  std::string Today() const {
-    return absl::FormatTime("%Y-%m-%d", shared_.parts.clock->Now(), shared_.options.time_zone);
-  }
-
-  Journal journal_;
-  ImageCache images_;
-  Watchdog watchdog_;
-  records::RecordWriter own_records_;
-  const PipelineShared shared_;
-  base::Cancellation drain_;
-
-  mutable absl::Mutex mutex_;
-  std::list<JobPtr> queue_ ABSL_GUARDED_BY(mutex_);  // in the order of acceptance
-  std::map<std::string, Slot> slots_ ABSL_GUARDED_BY(mutex_);
-  bool started_ ABSL_GUARDED_BY(mutex_) = false;
-  bool draining_ ABSL_GUARDED_BY(mutex_) = false;
-  bool closing_ ABSL_GUARDED_BY(mutex_) = false;
-};
 
 // ---- The queue -------------------------------------------------------------------------------
 
@@ -202,20 +75,26 @@ void SchedulerImpl::Remove(const JobPtr& job) {
   shared_.parts.metrics->SetDeploymentsQueued(waiting);
 }
 
-const boards::BoardInfo* SchedulerImpl::PickPort(const Job& job,
-                                                 const std::vector<boards::BoardInfo>& boards) {
+std::optional<SchedulerImpl::Place> SchedulerImpl::PickPlace(
+    const Job& job, const std::vector<boards::BoardInfo>& boards) {
+  if (!job.needs_board) {
+    // Whether its port is still known does not matter.
+    const Slot& slot = slots_[job.port];
+    if (!slot.idle()) return std::nullopt;
+    return Place{.port = job.port, .arrival = slot.used_arrival};
+  }
   for (const boards::BoardInfo& board : boards) {
     if (!job.port.empty() && board.port != job.port) continue;
-    if (job.needs_board && (!board.present || !board.usable.ok())) continue;
+    if (!board.present || !board.usable.ok()) continue;
     const Slot& slot = slots_[board.port];
     if (!slot.idle()) continue;
     if (job.port.empty()) {
       if (!board.chip.empty() && !job.chip.empty() && board.chip != job.chip) continue;
       if (slot.used_arrival == board.arrival && !shared_.options.any_takes_used_boards) continue;
     }
-    return &board;
+    return Place{.port = board.port, .arrival = board.arrival};
   }
-  return nullptr;
+  return std::nullopt;
 }
 
 void SchedulerImpl::Dispatch() {
@@ -226,19 +105,19 @@ void SchedulerImpl::Dispatch() {
     if (!started_ || draining_ || closing_) return;
     for (auto it = queue_.begin(); it != queue_.end();) {
       const JobPtr job = *it;
-      const boards::BoardInfo* const board = job->held ? nullptr : PickPort(*job, boards);
-      if (board == nullptr) {
+      const std::optional<Place> place = job->held ? std::nullopt : PickPlace(*job, boards);
+      if (!place.has_value()) {
         ++it;
         continue;
       }
-      Slot& slot = slots_[board->port];
+      Slot& slot = slots_[place->port];
       if (slot.worker == nullptr) {
-        const std::string port = board->port;
+        const std::string port = place->port;
         slot.worker =
             std::make_unique<Worker>(shared_, port, drain_, [this, port] { OnIdle(port); });
       }
       slot.job = job;
-      slot.used_arrival = board->arrival;
+      slot.used_arrival = place->arrival;
       slot.worker->Give(job);
       it = queue_.erase(it);
     }
@@ -351,180 +230,6 @@ absl::Status SchedulerImpl::Drain(absl::Duration timeout) {
       "some ports still work; what they do continues after a restart");
 }
 
-// ---- Orders ----------------------------------------------------------------------------------
-
-absl::StatusOr<storage::Deployment> SchedulerImpl::Create(const Order& order, bool validate_only) {
-  if (!validate_only || !order.request_id.empty()) {
-    RETURN_IF_ERROR(CheckRequestId(order.request_id));
-  }
-  ASSIGN_OR_RETURN(const ResolvedOrder resolved,
-                   ResolveOrder(order, *shared_.parts.bundles, *shared_.parts.boards));
-  storage::Deployment row;
-  row.request_id = order.request_id;
-  row.request_digest = resolved.digest;
-  row.organization = order.customer.organization;
-  row.customer_id = order.customer.customer_id;
-  row.application_name = order.customer.application_name;
-  row.expiry_date = order.customer.expiry_date;
-  row.bundle_id = resolved.bundle.id;
-  row.requested_port = resolved.port;
-  row.create_time = shared_.parts.clock->Now();
-  DeploymentDetails details;
-  ResetSteps(details);
-  row.details = details.SerializeAsString();
-  if (validate_only) {
-    RETURN_IF_ERROR(CheckNewOrder(order, resolved, Today()));
-    if (draining()) return MakeError(ErrorCode::kStationDraining, "the station is shutting down");
-    return row;
-  }
-  // A repeat is answered whatever has become of the station or the bundle since.
-  const auto known = shared_.parts.ledger->FindDeploymentByRequest(order.request_id);
-  if (known.ok()) {
-    if (known->request_digest == resolved.digest) return known;
-    return MakeError(ErrorCode::kRequestConflict,
-                     absl::StrCat("request id ", order.request_id, " belongs to deployment ",
-                                  known->id, ", which is another order"));
-  }
-  if (!absl::IsNotFound(known.status())) return known.status();
-  RETURN_IF_ERROR(CheckNewOrder(order, resolved, Today()));
-  row.id = base::RandomUuid(*shared_.parts.random);
-  ASSIGN_OR_RETURN(const JobPtr job, Reserve(row.id));
-  if (shared_.Failpoint("accept:enter")) {
-    Remove(job);
-    return absl::UnavailableError("halted");
-  }
-  auto outcome = journal_.Create(row);
-  if (!outcome.ok() || outcome->repeated) {
-    Remove(job);
-    RETURN_IF_ERROR(outcome.status());
-    return outcome->deployment;
-  }
-  if (shared_.Failpoint("accept:leave")) {
-    Remove(job);
-    return absl::UnavailableError("halted");
-  }
-  shared_.Log(false, "the deployment is accepted", row.id);
-  Release(job, outcome->deployment);
-  return outcome->deployment;
-}
-
-absl::StatusOr<storage::Deployment> SchedulerImpl::Cancel(const std::string& id) {
-  ASSIGN_OR_RETURN(storage::Deployment present, shared_.parts.ledger->GetDeployment(id));
-  if (present.state == DeploymentState::kCanceled) return present;
-  if (IsEnded(present.state)) return StateWrong(present, "cancelled");
-
-  JobPtr waiting;
-  JobPtr running;
-  {
-    absl::MutexLock lock(&mutex_);
-    for (const JobPtr& job : queue_) {
-      if (job->id != id) continue;
-      if (job->held) {
-        // Its own transaction is under way; it is back in a moment.
-        return MakeError(ErrorCode::kStationBusy,
-                         absl::StrCat("deployment ", id, " is being changed by somebody else"));
-      }
-      job->held = true;  // no worker gets it from here on
-      waiting = job;
-    }
-    for (const auto& [port, slot] : slots_) {
-      if (waiting == nullptr && slot.job != nullptr && slot.job->id == id) running = slot.job;
-    }
-  }
-
-  if (running != nullptr) {
-    ASSIGN_OR_RETURN(storage::Deployment row,
-                     journal_.Change(id, [](storage::Deployment& change) -> absl::Status {
-                       if (IsEnded(change.state)) {
-                         return change.state == DeploymentState::kCanceled
-                                    ? absl::AlreadyExistsError("cancelled")
-                                    : StateWrong(change, "cancelled");
-                       }
-                       change.cancel_requested = true;
-                       return absl::OkStatus();
-                     }));
-    running->cancelled_by_operator = true;
-    running->stop.Cancel("cancelled by the operator");
-    return row;
-  }
-
-  // It waits, or (when the scheduler has not started) nobody has it.
-  const absl::Time now = shared_.parts.clock->Now();
-  auto row = journal_.Change(id, [now](storage::Deployment& change) -> absl::Status {
-    if (change.state != DeploymentState::kPending) return StateWrong(change, "cancelled");
-    SetCanceled(change, now);
-    return absl::OkStatus();
-  });
-  if (waiting != nullptr && row.ok()) Remove(waiting);
-  if (waiting != nullptr && !row.ok()) {
-    {
-      absl::MutexLock lock(&mutex_);
-      waiting->held = false;
-    }
-    Dispatch();
-  }
-  if (row.ok()) {
-    shared_.parts.metrics->DeploymentEnded("canceled", absl::ZeroDuration(), false);
-    shared_.Log(false, "the deployment was cancelled while it waited", id);
-  }
-  return row;
-}
-
-absl::StatusOr<storage::Deployment> SchedulerImpl::Retry(const std::string& id,
-                                                         const std::string& request_id) {
-  RETURN_IF_ERROR(CheckRequestId(request_id));
-  ASSIGN_OR_RETURN(const storage::Deployment present, shared_.parts.ledger->GetDeployment(id));
-  if (present.last_retry_request_id == request_id) return present;
-  ASSIGN_OR_RETURN(const JobPtr job, Reserve(id));
-  storage::Deployment first_answer;
-  const auto row = journal_.Change(id, [&](storage::Deployment& change) -> absl::Status {
-    if (change.last_retry_request_id == request_id) {
-      // Somebody with the same request was quicker.
-      first_answer = change;
-      return absl::AlreadyExistsError("the retry has begun");
-    }
-    if (change.state != DeploymentState::kFailed && change.state != DeploymentState::kCanceled &&
-        change.state != DeploymentState::kNeedsAttention) {
-      return StateWrong(change, "retried");
-    }
-    DeploymentDetails before;
-    if (!before.ParseFromString(change.details)) before.Clear();
-    DeploymentDetails details;
-    ResetSteps(details);
-    details.set_created_sequence(before.created_sequence());
-    details.set_bound(before.bound());
-    details.set_half_written(before.half_written());
-    if (!before.bound()) {
-      // The board that was refused is not the deployment's: another may come.
-      change.mac.clear();
-      change.chip.clear();
-      change.flash_size_bytes = 0;
-    }
-    change.details = details.SerializeAsString();
-    change.state = DeploymentState::kPending;
-    change.step = v1::STEP_UNSPECIFIED;
-    change.attempt += 1;
-    change.last_retry_request_id = request_id;
-    change.cancel_requested = false;
-    change.progress_percent = 0;
-    change.error_code.clear();
-    change.error_detail.clear();
-    change.record_path.clear();
-    change.start_time = absl::InfinitePast();
-    change.end_time = absl::InfinitePast();
-    return absl::OkStatus();
-  });
-  if (!row.ok()) {
-    Remove(job);
-    if (!first_answer.id.empty()) return first_answer;
-    return row.status();
-  }
-  shared_.parts.metrics->RetryStarted();
-  shared_.Log(false, "the deployment is tried again", id);
-  Release(job, *row);
-  return row;
-}
-
 // ---- Ports -----------------------------------------------------------------------------------
 
 absl::Status SchedulerImpl::WithIdlePort(const std::string& port,
@@ -556,8 +261,6 @@ std::string SchedulerImpl::RunningOn(const std::string& port) const {
   const auto it = slots_.find(port);
   return it == slots_.end() || it->second.job == nullptr ? "" : it->second.job->id;
 }
-
-}  // namespace
 
 std::unique_ptr<Scheduler> CreateScheduler(const PipelineParts& parts,
                                            const PipelineOptions& options,

@@ -1,0 +1,220 @@
+// What clients ask of the scheduler: create, cancel, retry.
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "base/random.h"
+#include "base/status_macros.h"
+#include "daemon/pipeline/order.h"
+#include "daemon/pipeline/scheduler_impl.h"
+#include "daemon/pipeline/step.h"
+#include "errors/error.h"
+
+namespace kiln::pipeline {
+namespace {
+
+using errors::ErrorCode;
+using errors::MakeError;
+using storage::DeploymentState;
+
+bool IsEnded(DeploymentState state) {
+  return state != DeploymentState::kPending && state != DeploymentState::kRunning;
+}
+
+absl::Status StateWrong(const storage::Deployment& row, absl::string_view wish) {
+  constexpr absl::string_view kNames[] = {"?",      "PENDING",  "RUNNING",        "SUCCEEDED",
+                                          "FAILED", "CANCELED", "NEEDS_ATTENTION"};
+  return MakeError(ErrorCode::kDeploymentStateWrong,
+                   absl::StrCat("deployment ", row.id, " is ", kNames[static_cast<int>(row.state)],
+                                "; it cannot be ", wish));
+}
+
+}  // namespace
+
+void SetCanceled(storage::Deployment& row, absl::Time now) {
+  row.state = DeploymentState::kCanceled;
+  row.cancel_requested = true;
+  row.error_code = std::string(errors::Lookup(ErrorCode::kCancelledByOperator).name);
+  row.error_detail = "cancelled while it waited";
+  row.end_time = now;
+}
+
+absl::StatusOr<storage::Deployment> SchedulerImpl::Create(const Order& order, bool validate_only) {
+  if (!validate_only || !order.request_id.empty()) {
+    RETURN_IF_ERROR(CheckRequestId(order.request_id));
+  }
+  ASSIGN_OR_RETURN(const ResolvedOrder resolved,
+                   ResolveOrder(order, *shared_.parts.bundles, *shared_.parts.boards));
+  storage::Deployment row;
+  row.request_id = order.request_id;
+  row.request_digest = resolved.digest;
+  row.organization = order.customer.organization;
+  row.customer_id = order.customer.customer_id;
+  row.application_name = order.customer.application_name;
+  row.expiry_date = order.customer.expiry_date;
+  row.bundle_id = resolved.bundle.id;
+  row.requested_port = resolved.port;
+  row.create_time = shared_.parts.clock->Now();
+  DeploymentDetails details;
+  ResetSteps(details);
+  row.details = details.SerializeAsString();
+  if (validate_only) {
+    RETURN_IF_ERROR(CheckNewOrder(order, resolved, Today()));
+    if (draining()) return MakeError(ErrorCode::kStationDraining, "the station is shutting down");
+    return row;
+  }
+  // A repeat is answered whatever has become of the station or the bundle since.
+  const auto known = shared_.parts.ledger->FindDeploymentByRequest(order.request_id);
+  if (known.ok()) {
+    if (known->request_digest == resolved.digest) return known;
+    return MakeError(ErrorCode::kRequestConflict,
+                     absl::StrCat("request id ", order.request_id, " belongs to deployment ",
+                                  known->id, ", which is another order"));
+  }
+  if (!absl::IsNotFound(known.status())) return known.status();
+  RETURN_IF_ERROR(CheckNewOrder(order, resolved, Today()));
+  row.id = base::RandomUuid(*shared_.parts.random);
+  ASSIGN_OR_RETURN(const JobPtr job, Reserve(row.id));
+  if (shared_.Failpoint("accept:enter")) {
+    Remove(job);
+    return absl::UnavailableError("halted");
+  }
+  auto outcome = journal_.Create(row);
+  if (!outcome.ok() || outcome->repeated) {
+    Remove(job);
+    RETURN_IF_ERROR(outcome.status());
+    return outcome->deployment;
+  }
+  if (shared_.Failpoint("accept:leave")) {
+    Remove(job);
+    return absl::UnavailableError("halted");
+  }
+  shared_.Log(false, "the deployment is accepted", row.id);
+  Release(job, outcome->deployment);
+  return outcome->deployment;
+}
+
+absl::StatusOr<storage::Deployment> SchedulerImpl::Cancel(const std::string& id) {
+  ASSIGN_OR_RETURN(storage::Deployment present, shared_.parts.ledger->GetDeployment(id));
+  if (present.state == DeploymentState::kCanceled) return present;
+  if (IsEnded(present.state)) return StateWrong(present, "cancelled");
+
+  JobPtr waiting;
+  JobPtr running;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const JobPtr& job : queue_) {
+      if (job->id != id) continue;
+      if (job->held) {
+        // Its own transaction is under way; it is back in a moment.
+        return MakeError(ErrorCode::kStationBusy,
+                         absl::StrCat("deployment ", id, " is being changed by somebody else"));
+      }
+      job->held = true;  // no worker gets it from here on
+      waiting = job;
+    }
+    for (const auto& [port, slot] : slots_) {
+      if (waiting == nullptr && slot.job != nullptr && slot.job->id == id) running = slot.job;
+    }
+  }
+
+  if (running != nullptr) {
+    auto row = journal_.Change(id, [](storage::Deployment& change) -> absl::Status {
+      if (IsEnded(change.state)) return StateWrong(change, "cancelled");
+      change.cancel_requested = true;
+      return absl::OkStatus();
+    });
+    if (errors::Is(row.status(), ErrorCode::kDeploymentStateWrong)) {
+      // It ended meanwhile; by another request to cancel, that is what was asked for.
+      ASSIGN_OR_RETURN(present, shared_.parts.ledger->GetDeployment(id));
+      if (present.state == DeploymentState::kCanceled) return present;
+    }
+    RETURN_IF_ERROR(row.status());
+    running->cancelled_by_operator = true;
+    running->stop.Cancel("cancelled by the operator");
+    return row;
+  }
+
+  // It waits, or (when the scheduler has not started) nobody has it.
+  const absl::Time now = shared_.parts.clock->Now();
+  auto row = journal_.Change(id, [now](storage::Deployment& change) -> absl::Status {
+    if (change.state != DeploymentState::kPending) return StateWrong(change, "cancelled");
+    SetCanceled(change, now);
+    return absl::OkStatus();
+  });
+  if (waiting != nullptr && row.ok()) Remove(waiting);
+  if (waiting != nullptr && !row.ok()) {
+    {
+      absl::MutexLock lock(&mutex_);
+      waiting->held = false;
+    }
+    Dispatch();
+  }
+  if (row.ok()) {
+    shared_.parts.metrics->DeploymentEnded("canceled", absl::ZeroDuration(), false);
+    shared_.Log(false, "the deployment was cancelled while it waited", id);
+  }
+  return row;
+}
+
+absl::StatusOr<storage::Deployment> SchedulerImpl::Retry(const std::string& id,
+                                                         const std::string& request_id) {
+  RETURN_IF_ERROR(CheckRequestId(request_id));
+  ASSIGN_OR_RETURN(const storage::Deployment present, shared_.parts.ledger->GetDeployment(id));
+  if (present.last_retry_request_id == request_id) return present;
+  ASSIGN_OR_RETURN(const JobPtr job, Reserve(id));
+  storage::Deployment first_answer;
+  const auto row = journal_.Change(id, [&](storage::Deployment& change) -> absl::Status {
+    if (change.last_retry_request_id == request_id) {
+      // Somebody with the same request was quicker.
+      first_answer = change;
+      return absl::AlreadyExistsError("the retry has begun");
+    }
+    if (change.state != DeploymentState::kFailed && change.state != DeploymentState::kCanceled &&
+        change.state != DeploymentState::kNeedsAttention) {
+      return StateWrong(change, "retried");
+    }
+    DeploymentDetails before;
+    if (!before.ParseFromString(change.details)) before.Clear();
+    DeploymentDetails details;
+    ResetSteps(details);
+    details.set_created_sequence(before.created_sequence());
+    details.set_bound(before.bound());
+    details.set_half_written(before.half_written());
+    if (!before.bound()) {
+      // The board that was refused is not the deployment's: another may come.
+      change.mac.clear();
+      change.chip.clear();
+      change.flash_size_bytes = 0;
+    }
+    change.details = details.SerializeAsString();
+    change.state = DeploymentState::kPending;
+    change.step = v1::STEP_UNSPECIFIED;
+    change.attempt += 1;
+    change.last_retry_request_id = request_id;
+    change.cancel_requested = false;
+    change.progress_percent = 0;
+    change.error_code.clear();
+    change.error_detail.clear();
+    change.record_path.clear();
+    change.start_time = absl::InfinitePast();
+    change.end_time = absl::InfinitePast();
+    return absl::OkStatus();
+  });
+  if (!row.ok()) {
+    Remove(job);
+    if (!first_answer.id.empty()) return first_answer;
+    return row.status();
+  }
+  shared_.parts.metrics->RetryStarted();
+  shared_.Log(false, "the deployment is tried again", id);
+  Release(job, *row);
+  return row;
+}
+
+}  // namespace kiln::pipeline
