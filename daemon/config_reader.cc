@@ -1,6 +1,5 @@
 #include "daemon/config_reader.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -16,16 +15,13 @@ void ConfigProblems::Add(const toml::source_region& where, absl::string_view wha
 }
 
 void ConfigProblems::AddLine(uint32_t line, absl::string_view what) {
-  problems_.push_back({line, absl::StrCat(source_, ":", line, ": ", what)});
+  problems_.emplace(line, absl::StrCat(source_, ":", line, ": ", what));
 }
 
 std::string ConfigProblems::Text() const {
-  std::vector<Problem> sorted = problems_;
-  std::stable_sort(sorted.begin(), sorted.end(),
-                   [](const Problem& a, const Problem& b) { return a.line < b.line; });
   std::string text;
-  for (const Problem& problem : sorted) {
-    absl::StrAppend(&text, text.empty() ? "" : "\n", problem.text);
+  for (const auto& [line, problem] : problems_) {
+    absl::StrAppend(&text, text.empty() ? "" : "\n", problem);
   }
   return text;
 }

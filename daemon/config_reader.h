@@ -3,9 +3,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <set>
 #include <string>
-#include <vector>
+#include <utility>
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -24,12 +25,8 @@ class ConfigProblems {
   std::string Text() const;
 
  private:
-  struct Problem {
-    uint32_t line;
-    std::string text;
-  };
   const std::string source_;
-  std::vector<Problem> problems_;
+  std::multimap<uint32_t, std::string> problems_;  // by line; equal lines keep their order
 };
 
 // Reads the keys of one table, each once, and knows at the end which keys nobody asked for. A key

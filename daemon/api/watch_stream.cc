@@ -88,10 +88,10 @@ void WatchStream::AdvanceLocked() {
   if (ended_) return;
   const Subscription::State state = subscription_->state();
   if (writing_) {
-    // The reader takes nothing: without this its connection would hold the message for ever.
-    if (state == Subscription::State::kAbandoned || state == Subscription::State::kClosed) {
-      context_->TryCancel();
-    }
+    // The reader takes nothing: without this its connection would hold the message for ever. When
+    // the hub closes, the message under way may still end well; the server's own deadline bounds
+    // it.
+    if (state == Subscription::State::kAbandoned) context_->TryCancel();
     return;
   }
   if (cancelled_) {
