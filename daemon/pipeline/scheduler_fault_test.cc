@@ -136,6 +136,31 @@ TEST_F(SchedulerFaultTest, HttpSilenceIsUnreachable) {
   EXPECT_THAT(http_.asked(), SizeIs(5));
 }
 
+TEST_F(SchedulerFaultTest, ARetryBelongsToTheBoardThatWasWrittenTo) {
+  options_.timeouts.confirm = absl::Seconds(3);
+  const Deployment failed = RunWith({.no_identity_line = true});
+  EXPECT_EQ(failed.error_code, "BOARD_NOT_CONFIRMED") << failed.error_detail;
+  registry_.Unplug("p1");
+  const auto first = std::move(boards_["p1"]);
+  PlugBoard("p1", 2);
+  ASSERT_TRUE(scheduler_->Retry(failed.id, "retry-1").ok());
+  const Deployment swapped = AwaitEnd(failed.id);
+  EXPECT_EQ(swapped.state, DeploymentState::kNeedsAttention);
+  EXPECT_EQ(swapped.error_code, "BOARD_SWAPPED") << swapped.error_detail;
+  EXPECT_EQ(BoardAt("p1").statistics().programmed_bytes, 0u);
+  EXPECT_TRUE(scheduler_->Drain(absl::Minutes(5)).ok());
+  registry_.Unplug("p1");
+  first->SetFaults({});
+  registry_.Plug("p1", first.get());
+  Restart();
+  ASSERT_TRUE(scheduler_->Retry(failed.id, "retry-2").ok());
+  const Deployment end = AwaitEnd(failed.id);
+  EXPECT_EQ(end.state, DeploymentState::kSucceeded) << end.error_detail;
+  EXPECT_EQ(end.mac, MacOf(1));
+  EXPECT_EQ(end.attempt, 3);
+  StopStation();  // `first` goes before the fixture does
+}
+
 class UnplugTest : public SchedulerFaultTest, public ::testing::WithParamInterface<const char*> {
  protected:
   // Takes the board away at the step; the deployment then waits for it.

@@ -256,7 +256,10 @@ TEST_F(SchedulerTest, NoEventHoldsThePassword) {
   StartStation();
   const Deployment row = AwaitState(Deploy("p1").id, DeploymentState::kSucceeded);
   ASSERT_GE(row.wifi_password.size(), 12u);
-  for (const storage::EventRecord& event : *real_ledger_->ListEvents({.limit = 1000})) {
+  const auto events = real_ledger_->ListEvents({.limit = 1000});
+  ASSERT_TRUE(events.ok()) << events.status();
+  EXPECT_GT(events->size(), 8u);
+  for (const storage::EventRecord& event : *events) {
     EXPECT_THAT(event.payload, Not(HasSubstr(row.wifi_password)));
   }
 }
