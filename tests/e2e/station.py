@@ -39,8 +39,9 @@ class Simulator:
         for board in boards:
             arguments += ["--board", board]
         self.names = [board.split(":")[0] for board in boards]
-        self.process = subprocess.Popen(
-            arguments, stdin=subprocess.DEVNULL, stdout=self.log.open("w"), stderr=subprocess.STDOUT)
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=subprocess.STDOUT)
         await_true(lambda: "\nready" in "\n" + self.log.read_text(), 10, self.log.read_text)
 
     def stop(self):
@@ -79,9 +80,10 @@ class Station:
 
     def start(self, failpoint=""):
         environment = dict(os.environ, KILN_FAILPOINT=failpoint)
-        self.daemon = subprocess.Popen(
-            [BIN / "kilnd", "--config", self.home / "kiln.toml"], env=environment,
-            stdin=subprocess.DEVNULL, stdout=self.log.open("a"), stderr=subprocess.STDOUT)
+        with self.log.open("a") as log:
+            self.daemon = subprocess.Popen(
+                [BIN / "kilnd", "--config", self.home / "kiln.toml"], env=environment,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
         await_true(lambda: self.kiln("health", check=False).returncode in (0, 6) or
                    self.daemon.poll() is not None, 20, self.log.read_text)
 

@@ -47,7 +47,8 @@ class DeployTest(unittest.TestCase):
         passwords = [r["wifi"]["password"] for r in records]
         self.assertEqual(len(set(passwords)), len(passwords), "every board has its own password")
         (daily,) = self.station.records.glob("esp32-deployments-*.csv")
-        rows = list(csv.DictReader(daily.open(newline="")))
+        with daily.open(newline="") as lines:
+            rows = list(csv.DictReader(lines))
         self.assertEqual(len(rows), len(deployments))
         log = self.station.log.read_text()
         events = json.dumps(self.station.events())

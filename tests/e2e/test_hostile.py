@@ -160,7 +160,7 @@ class BadDiskTest(unittest.TestCase):
         self.assertIn(json.loads(done.stderr)["code"], ("DISK_FULL", "LEDGER_WRITE_FAILED"), done.stderr)
         (state / "filler").unlink()
 
-        ended = station.await_end(station.order(bundle)["name"])
+        ended = station.await_end(station.order(bundle, "sim-0")["name"])
         self.assertEqual(ended["state"], "STATE_SUCCEEDED", ended)
         self.assertEqual(station.deployment(kept["name"])["state"], "STATE_SUCCEEDED")
         self.assertTrue(station.verify_ledger()["ok"])
