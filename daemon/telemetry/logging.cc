@@ -16,6 +16,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "nlohmann/json.hpp"
+#include "spdlog/logger.h"
 #include "spdlog/sinks/ostream_sink.h"
 #include "spdlog/sinks/stdout_sinks.h"
 
@@ -28,19 +29,6 @@ std::optional<spdlog::level::level_enum> ParseLevel(const std::string& level) {
   if (level == "warn") return spdlog::level::warn;
   if (level == "error") return spdlog::level::err;
   return std::nullopt;
-}
-
-const char* NameOf(spdlog::level::level_enum level) {
-  switch (level) {
-    case spdlog::level::debug:
-      return "debug";
-    case spdlog::level::warn:
-      return "warn";
-    case spdlog::level::err:
-      return "error";
-    default:
-      return "info";
-  }
 }
 
 bool NamesASecret(absl::string_view key) {
@@ -84,21 +72,28 @@ Log::Log(std::shared_ptr<spdlog::logger> logger, std::string station_id)
 Log::~Log() { logger_->flush(); }
 
 void Log::Debug(absl::string_view message, std::initializer_list<LogField> fields) {
-  Write(spdlog::level::debug, message, fields);
+  Write(Level::kDebug, message, fields);
 }
 void Log::Info(absl::string_view message, std::initializer_list<LogField> fields) {
-  Write(spdlog::level::info, message, fields);
+  Write(Level::kInfo, message, fields);
 }
 void Log::Warn(absl::string_view message, std::initializer_list<LogField> fields) {
-  Write(spdlog::level::warn, message, fields);
+  Write(Level::kWarn, message, fields);
 }
 void Log::Error(absl::string_view message, std::initializer_list<LogField> fields) {
-  Write(spdlog::level::err, message, fields);
+  Write(Level::kError, message, fields);
 }
 
-void Log::Write(spdlog::level::level_enum level, absl::string_view message,
-                std::initializer_list<LogField> fields) {
-  if (!logger_->should_log(level)) return;
+void Log::Write(Level level, absl::string_view message, std::initializer_list<LogField> fields) {
+  static constexpr struct {
+    spdlog::level::level_enum level;
+    const char* name;
+  } kLevels[] = {{spdlog::level::debug, "debug"},
+                 {spdlog::level::info, "info"},
+                 {spdlog::level::warn, "warn"},
+                 {spdlog::level::err, "error"}};
+  const auto& [spdlog_level, name] = kLevels[static_cast<int>(level)];
+  if (!logger_->should_log(spdlog_level)) return;
   absl::string_view deployment;
   std::string rest;
   for (const LogField& field : fields) {
@@ -111,11 +106,10 @@ void Log::Write(spdlog::level::level_enum level, absl::string_view message,
   }
   const std::string line = absl::StrCat(
       "{\"time\":\"", absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone()),
-      "\",\"level\":\"", NameOf(level), "\",\"station\":\"", JsonEscape(station_id_),
-      "\",\"deployment\":\"", JsonEscape(deployment), "\",\"message\":\"", JsonEscape(message),
-      "\"", rest, "}");
+      "\",\"level\":\"", name, "\",\"station\":\"", JsonEscape(station_id_), "\",\"deployment\":\"",
+      JsonEscape(deployment), "\",\"message\":\"", JsonEscape(message), "\"", rest, "}");
   // As an argument, never as a format: braces in it mean nothing.
-  logger_->log(level, spdlog::string_view_t(line.data(), line.size()));
+  logger_->log(spdlog_level, spdlog::string_view_t(line.data(), line.size()));
 }
 
 std::string JsonEscape(absl::string_view text) {

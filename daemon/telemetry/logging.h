@@ -8,7 +8,10 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "spdlog/logger.h"
+
+namespace spdlog {
+class logger;
+}
 
 namespace kiln::telemetry {
 
@@ -40,8 +43,8 @@ class Log {
 
  private:
   Log(std::shared_ptr<spdlog::logger> logger, std::string station_id);
-  void Write(spdlog::level::level_enum level, absl::string_view message,
-             std::initializer_list<LogField> fields);
+  enum class Level { kDebug, kInfo, kWarn, kError };
+  void Write(Level level, absl::string_view message, std::initializer_list<LogField> fields);
 
   const std::shared_ptr<spdlog::logger> logger_;
   const std::string station_id_;
