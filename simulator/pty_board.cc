@@ -153,6 +153,8 @@ void PtyBoard::ReadTerminal() {
   while (master_.valid()) {
     const ssize_t size = ::read(master_.get(), buffer, sizeof(buffer));
     if (size <= 0) return;  // nothing there, or nobody
+    if (awaits_first_byte_) first_byte_time_ = clock_.Now();
+    awaits_first_byte_ = false;
     const uint32_t baud = HostBaudRate();
     // A host may set a new rate right after its last bytes, which a real adapter has sent by then:
     // what is the first to be seen at a new rate may still be of the old one.
@@ -189,6 +191,7 @@ void PtyBoard::AcceptControl() {
   base::UniqueFd accepted(
       ::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (!accepted.valid()) return;
+  awaits_first_byte_ = true;
   const int fd = accepted.get();
   if (loop_.Watch(fd, EPOLLIN, [this, fd](uint32_t) { ReadControl(fd); })) {
     connections_[fd].fd = std::move(accepted);

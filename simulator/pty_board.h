@@ -37,6 +37,8 @@ class PtyBoard {
   std::optional<absl::Duration> Step();
 
   SimulatedBoard& board() { return board_; }
+  // Wall-clock time of the first byte from the host that opened the port last; InfinitePast before.
+  absl::Time first_byte_time() const { return first_byte_time_; }
   const std::string& path() const { return path_; }
 
  private:
@@ -65,6 +67,8 @@ class PtyBoard {
   std::map<int, Connection> connections_;
   std::vector<uint8_t> unwritten_;  // the terminal's buffer was full
   uint32_t host_baud_ = 0;
+  bool awaits_first_byte_ = false;
+  absl::Time first_byte_time_ = absl::InfinitePast();
 };
 
 }  // namespace kiln::simulator

@@ -64,10 +64,10 @@ std::string StatisticsLine(PtyBoard& board) {
                                                         : "running";
   return absl::StrFormat(
       "mode=%s baud=%d received=%d sent=%d frames=%d resets=%d boots=%d failed_boots=%d "
-      "programmed=%d erased=%d overrun=%d garbled=%d",
+      "programmed=%d erased=%d overrun=%d garbled=%d first_byte_us=%d",
       mode, board.board().board_baud_rate(), s.received_bytes, s.sent_bytes, s.frames, s.resets,
-      s.boots, s.failed_boots, s.programmed_bytes, s.erased_bytes, s.overrun_bytes,
-      s.garbled_bytes);
+      s.boots, s.failed_boots, s.programmed_bytes, s.erased_bytes, s.overrun_bytes, s.garbled_bytes,
+      std::max<int64_t>(0, absl::ToUnixMicros(board.first_byte_time())));
 }
 
 }  // namespace

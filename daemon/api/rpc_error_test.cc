@@ -89,7 +89,7 @@ TEST(RpcErrorTest, CodesHaveNames) {
   EXPECT_EQ(RpcCodeName(grpc::StatusCode::OK), "OK");
   EXPECT_EQ(RpcCodeName(grpc::StatusCode::OUT_OF_RANGE), "OUT_OF_RANGE");
   EXPECT_EQ(RpcCodeName(grpc::StatusCode::UNAUTHENTICATED), "UNAUTHENTICATED");
-  EXPECT_EQ(RpcCodeName(static_cast<grpc::StatusCode>(99)), "UNKNOWN");
+  EXPECT_EQ(RpcCodeName(static_cast<grpc::StatusCode>(31)), "UNKNOWN");
 }
 
 }  // namespace

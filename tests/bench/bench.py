@@ -3,11 +3,13 @@
     scripts/bench build            or: make bench
 """
 
+import datetime
 import os
 import pathlib
 import socket
 import statistics
 import sys
+import threading
 import time
 import zlib
 
@@ -28,6 +30,12 @@ def row(what, value, goal=""):
     sys.stdout.flush()
 
 
+def first_byte_after(station, deployment, port):
+    """Seconds from the order's acceptance to the first byte its board got."""
+    accepted = datetime.datetime.fromisoformat(deployment["create_time"].replace("Z", "+00:00")).timestamp()
+    return int(station.simulator.statistics(port)["first_byte_us"]) / 1e6 - accepted
+
+
 def bench_start():
     """From exec to READY=1 (the server is SERVING before it says so)."""
     times = []
@@ -38,7 +46,6 @@ def bench_start():
             notify.bind(path)
             os.environ["NOTIFY_SOCKET"] = path
             begin = time.monotonic()
-            import threading
             starter = threading.Thread(target=station.start)
             starter.start()
             notify.settimeout(10)
@@ -74,7 +81,7 @@ def bench_free_running():
         for _ in range(5):
             for i, bundle in enumerate(bundles):
                 deployment = station.await_end(station.order(bundle, f"sim-{i}")["name"])
-                latency.append(station.first_byte_after(deployment, i))
+                latency.append(first_byte_after(station, deployment, f"sim-{i}"))
         row("accepted to first byte, median / worst of 20",
             f"{statistics.median(latency) * 1000:.0f} / {max(latency) * 1000:.0f} ms", "< 150 ms")
     finally:

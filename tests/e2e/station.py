@@ -44,6 +44,12 @@ class Simulator:
                                             stderr=subprocess.STDOUT)
         await_true(lambda: "\nready" in "\n" + self.log.read_text(), 10, self.log.read_text)
 
+    def statistics(self, name):
+        """What `kiln-sim ctl stats` says of a board."""
+        done = subprocess.run([BIN / "kiln-sim", "ctl", "--dir", self.folder, f"stats {name}"],
+                              capture_output=True, text=True, check=True)
+        return dict(word.split("=", 1) for word in done.stdout.split())
+
     def stop(self):
         self.process.terminate()
         self.process.wait(timeout=10)
