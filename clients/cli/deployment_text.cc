@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -23,7 +24,10 @@ std::string DescribeDeployment(const v1::Deployment& deployment, const Texts& te
                                const std::string& password) {
   std::string result = absl::StrCat(IdOf(deployment.name()), "\n");
   const auto line = [&result](absl::string_view label, absl::string_view value) {
-    if (!value.empty()) absl::StrAppend(&result, "  ", Padded(label, kLabelColumns), value, "\n");
+    if (value.empty()) return;
+    // The words are those of the tables' headings, which are in capitals.
+    absl::StrAppend(&result, "  ", Padded(absl::AsciiStrToLower(label), kLabelColumns), value,
+                    "\n");
   };
   line(texts.Get(TextId::kState), texts.Of(deployment.state()));
   line(texts.Get(TextId::kStepColumn),
