@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
 # The official esptool against kiln-sim: whatever esptool does on real boards, it must be able to do on simulated ones.
-# Needs kiln-sim in $KILN_BIN (default: build/bin) and Python 3 with venv; keeps esptool in $KILN_ESPTOOL_VENV
-# (default: .cache/esptool). Ends in one line "N passed, N failed". Arguments: chips to test, default all.
+# Ends in one line "N passed, N failed".
+#
+#   tests/esptool/run.sh [BUILD_FOLDER [CHIP…]]      all chips without any named
+#
+# Needs Python 3 with venv; keeps esptool in $KILN_ESPTOOL_VENV (default: .cache/esptool).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-bin=${KILN_BIN:-$PWD/build/bin}
+bin=$(cd "${1:-build}" && pwd)/bin
+shift || true
 venv=${KILN_ESPTOOL_VENV:-$PWD/.cache/esptool}
 
 if ! "$venv/bin/esptool" version >/dev/null 2>&1; then
