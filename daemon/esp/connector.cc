@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -48,7 +49,7 @@ absl::Status DiagnoseSilence(absl::string_view printed) {
     if (end != absl::string_view::npos) mode = mode.substr(0, end);
     return errors::MakeError(
         ErrorCode::kBoardWrongBootMode,
-        absl::StrCat("the chip reports ", std::string(mode),
+        absl::StrCat("the chip reports ", absl::CHexEscape(mode),
                      ", which is not download mode: GPIO0 was not low when it started"));
   }
   if (printed.empty()) {

@@ -134,6 +134,8 @@ TEST(DiagnosisTest, TellsBootLogsFromSilence) {
       {"C3, the newest start counts",
        "boot:0x4 (X)\r\nrst:0x1 (POWERON),boot:0xc (SPI_FAST_FLASH_BOOT)\r\n",
        errors::ErrorCode::kBoardWrongBootMode, "boot:0xc (SPI_FAST_FLASH_BOOT)"},
+      {"noise after the mode", "boot:0x13 \xf8\xff(\r\n", errors::ErrorCode::kBoardWrongBootMode,
+       "boot:0x13 \\xf8\\xff("},
       {"loader that does not hear",
        "rst:0x1 (POWERON),boot:0x4 (DOWNLOAD(USB/UART0))\r\nwaiting for download\r\n",
        errors::ErrorCode::kBoardSilent, "RX"},

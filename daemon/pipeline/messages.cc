@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
+#include "base/safe_text.h"
 #include "daemon/esp/chip.h"
 #include "daemon/pipeline/details.pb.h"
 #include "daemon/pipeline/step.h"
@@ -106,7 +107,7 @@ v1::Failure ToMessage(errors::ErrorCode code, const std::string& detail) {
   failure.set_code(std::string(entry.name));
   failure.set_error_class(std::string(traits.name));
   failure.set_legacy_type(std::string(traits.legacy_type));
-  failure.set_detail(detail);
+  failure.set_detail(base::SafeText(detail, kMaxDetailBytes));
   failure.set_retryable(entry.retryable);
   failure.set_icon(std::string(traits.icon));
   failure.set_colour(std::string(traits.colour));
@@ -170,7 +171,7 @@ v1::Board ToMessage(const boards::BoardInfo& board, const std::string& running) 
   message.set_port(board.port);
   message.set_alias(board.alias);
   message.set_address(board.address);
-  message.set_adapter(board.adapter);
+  message.set_adapter(base::SafeText(board.adapter, kMaxDetailBytes));
   message.set_chip(board.chip);
   message.set_mac(board.mac);
   message.set_flash_size_bytes(board.flash_size_bytes);
@@ -227,10 +228,8 @@ v1::Bundle ToMessage(const firmware::Bundle& bundle) {
 
 absl::StatusOr<v1::Event> ToMessage(const storage::EventRecord& record) {
   v1::Event event;
-  if (!event.ParseFromString(record.payload)) {
-    return absl::DataLossError(
-        absl::StrCat("event ", record.sequence, " of ", record.subject, " does not parse"));
-  }
+  // One bad row must not close the streams that pass it: its number, time and kind still stand.
+  if (!event.ParseFromString(record.payload)) event.Clear();
   event.set_sequence(record.sequence);
   SetTime(event.mutable_time(), record.time);
   if (v1::EventKind_IsValid(record.kind)) event.set_kind(static_cast<v1::EventKind>(record.kind));

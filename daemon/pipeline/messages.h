@@ -1,6 +1,7 @@
 #ifndef KILN_DAEMON_PIPELINE_MESSAGES_H_
 #define KILN_DAEMON_PIPELINE_MESSAGES_H_
 
+#include <cstddef>
 #include <string>
 
 #include "absl/status/status.h"
@@ -13,13 +14,19 @@
 // The station's values as messages of the contract: the one place where the two meet.
 namespace kiln::pipeline {
 
+// Longest detail of a failure that is kept and shown, in bytes. A step's own sentence has a few
+// hundred.
+inline constexpr size_t kMaxDetailBytes = 2000;
+
+// `detail` is made valid UTF-8 and cut to kMaxDetailBytes.
 v1::Failure ToMessage(errors::ErrorCode code, const std::string& detail);
 // Never holds the WiFi password.
 v1::Deployment ToMessage(const storage::Deployment& deployment);
 // `running` is the id of the deployment that uses the port, or empty.
 v1::Board ToMessage(const boards::BoardInfo& board, const std::string& running);
 v1::Bundle ToMessage(const firmware::Bundle& bundle);
-// The stored event with its sequence and time filled in; DATA_LOSS when the payload does not parse.
+// The stored event with its sequence and time filled in; without a body when the payload does not
+// parse.
 absl::StatusOr<v1::Event> ToMessage(const storage::EventRecord& record);
 
 // Drafts for the ledger.

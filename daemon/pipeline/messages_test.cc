@@ -132,8 +132,28 @@ TEST(MessagesTest, EventsKeepTheirBodyAndGetTheirNumber) {
   const storage::EventDraft draft = DraftOf(*event, "deployments/d1");
   EXPECT_EQ(draft.payload, record.payload) << "number and time are not part of what is hashed";
   EXPECT_EQ(draft.kind, v1::EVENT_KIND_DEPLOYMENT);
+}
+
+TEST(MessagesTest, AnEventThatDoesNotParseIsAnEventWithoutABody) {
+  storage::EventRecord record;
+  record.sequence = 9;
+  record.time = absl::FromUnixMicros(1'000'000);
+  record.kind = v1::EVENT_KIND_DEPLOYMENT;
   record.payload = "\xff\xff";
-  EXPECT_TRUE(absl::IsDataLoss(ToMessage(record).status()));
+  const auto event = ToMessage(record);
+  ASSERT_TRUE(event.ok()) << event.status();
+  EXPECT_EQ(event->sequence(), 9);
+  EXPECT_EQ(event->time().seconds(), 1);
+  EXPECT_EQ(event->kind(), v1::EVENT_KIND_DEPLOYMENT);
+  EXPECT_EQ(event->body_case(), v1::Event::BODY_NOT_SET);
+}
+
+TEST(MessagesTest, BytesThatABoardPrintedDoNotSpoilTheEvent) {
+  storage::Deployment row = Row();
+  row.error_detail = "the chip reports boot:0x13 \xf8\xff\xe0@\x01";
+  v1::Event event;
+  ASSERT_TRUE(event.ParseFromString(DeploymentPayload(row)));
+  EXPECT_EQ(event.deployment().failure().detail(), "the chip reports boot:0x13 ???@?");
 }
 
 }  // namespace
