@@ -16,6 +16,14 @@ namespace {
 // Two writers of one row meet at most a few times: a worker and a request to cancel.
 constexpr int kMaxCollisions = 10;
 
+// Collisions without end are a ledger that cannot be written now. The ledger types its own
+// failures; what it refuses for what the row holds stays what it is, since no later try would
+// change it.
+absl::Status WriteFailed(const absl::Status& status) {
+  if (!absl::IsAborted(status)) return status;
+  return errors::TypedAs(errors::ErrorCode::kLedgerWriteFailed, status);
+}
+
 }  // namespace
 
 absl::StatusOr<storage::Ledger::CreateOutcome> Journal::Create(const storage::Deployment& row) {
@@ -48,7 +56,7 @@ absl::Status Journal::Save(storage::Deployment& row) {
     row.sequence = present.sequence;
     row.cancel_requested = row.cancel_requested || present.cancel_requested;
   }
-  return errors::TypedAs(errors::ErrorCode::kLedgerWriteFailed, last);
+  return WriteFailed(last);
 }
 
 absl::StatusOr<storage::Deployment> Journal::Change(
@@ -62,7 +70,7 @@ absl::StatusOr<storage::Deployment> Journal::Change(
     last = stored.status();
     if (!absl::IsAborted(last)) break;
   }
-  return errors::TypedAs(errors::ErrorCode::kLedgerWriteFailed, last);
+  return WriteFailed(last);
 }
 
 }  // namespace kiln::pipeline

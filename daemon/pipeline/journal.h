@@ -23,8 +23,8 @@ class Journal {
   absl::StatusOr<storage::Ledger::CreateOutcome> Create(const storage::Deployment& row);
 
   // The owner's way: stores `row` and replaces it by what the ledger holds now. A request to cancel
-  // that was stored meanwhile is kept. Errors: LedgerWriteFailed, DiskFull; then nothing has
-  // changed.
+  // that was stored meanwhile is kept. Errors: LedgerWriteFailed, DiskFull, which may pass;
+  // INTERNAL and others of the ledger when it refuses the row. Then nothing has changed.
   absl::Status Save(storage::Deployment& row);
 
   // The others' way: reads the row, applies `change`, stores it; again when it moved on meanwhile.

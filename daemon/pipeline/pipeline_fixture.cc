@@ -25,6 +25,7 @@ using storage::DeploymentState;
 
 absl::Status SwitchedLedger::Refuse() {
   absl::MutexLock lock(&mutex_);
+  if (!next_.ok()) return std::exchange(next_, absl::OkStatus());
   if (!fail_) return absl::OkStatus();
   ++refused_;
   return errors::MakeError(errors::ErrorCode::kLedgerWriteFailed, "switched off by the test");

@@ -47,6 +47,11 @@ class SwitchedLedger final : public storage::Ledger {
     absl::MutexLock lock(&mutex_);
     fail_ = fail;
   }
+  // Makes the next write, and only that, fail with `status`.
+  void RefuseNext(absl::Status status) {
+    absl::MutexLock lock(&mutex_);
+    next_ = std::move(status);
+  }
   int refused() const {
     absl::MutexLock lock(&mutex_);
     return refused_;
@@ -93,6 +98,7 @@ class SwitchedLedger final : public storage::Ledger {
   storage::Ledger& real_;
   mutable absl::Mutex mutex_;
   bool fail_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status next_ ABSL_GUARDED_BY(mutex_);
   int refused_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

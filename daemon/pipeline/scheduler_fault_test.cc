@@ -67,6 +67,36 @@ TEST_F(SchedulerFaultTest, NeverSucceedsWhenTheBoardReportsAnotherCustomer) {
   EXPECT_EQ(end.error_code, "IDENTITY_MISMATCH") << end.error_detail;
 }
 
+TEST_F(SchedulerFaultTest, ABoardThatEchoesItsPasswordDoesNotBlockItsPort) {
+  PlugBoard("p1", 1);
+  StartStation();
+  HoldAt("boot:enter");
+  const Deployment row = Deploy("p1");
+  AwaitHeld();
+  const std::string password = Get(row.id).wifi_password;
+  ASSERT_GE(password.size(), 12u);
+  BoardAt("p1").SetFaults({.identity_customer = password});
+  Resume();
+  const Deployment end = AwaitEnd(row.id);
+  EXPECT_EQ(end.state, DeploymentState::kFailed);
+  EXPECT_EQ(end.error_code, "IDENTITY_MISMATCH") << end.error_detail;
+  EXPECT_THAT(end.error_detail, HasSubstr("customer_id is [redacted] instead of BGK001"));
+}
+
+TEST_F(SchedulerFaultTest, AnEndThatTheLedgerRefusesIsStoredWithAFixedDetail) {
+  PlugBoard("p1", 1).SetFaults({.secure_boot = true});
+  StartStation();
+  HoldAt("outcome:enter");
+  const Deployment row = Deploy("p1");
+  AwaitHeld();
+  ledger_->RefuseNext(absl::InternalError("refused for what it holds"));
+  Resume();
+  const Deployment end = AwaitEnd(row.id);
+  EXPECT_EQ(end.state, DeploymentState::kFailed);
+  EXPECT_EQ(end.error_code, "CHIP_SECURED");
+  EXPECT_THAT(end.error_detail, HasSubstr("the ledger refused the details"));
+}
+
 TEST_F(SchedulerFaultTest, ASilentProgramIsNotConfirmed) {
   options_.timeouts.confirm = absl::Seconds(3);
   const Deployment end = RunWith({.no_identity_line = true});

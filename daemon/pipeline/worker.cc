@@ -9,8 +9,11 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "base/safe_text.h"
+#include "daemon/pipeline/messages.h"
 #include "daemon/pipeline/step.h"
 #include "daemon/pipeline/step_runner.h"
 #include "errors/error.h"
@@ -28,6 +31,20 @@ constexpr absl::Duration kResetLimit = absl::Seconds(5);
 
 bool HasBegun(DeploymentDetails& details, v1::Step step) {
   return RecordOf(details, step).state() != v1::StepRecord::STATE_WAITING;
+}
+
+// What may be kept of a detail that quotes a board: no password, only text.
+void MakeSafe(storage::Deployment& row) {
+  if (!row.wifi_password.empty()) {
+    row.error_detail = absl::StrReplaceAll(row.error_detail, {{row.wifi_password, "[redacted]"}});
+  }
+  row.error_detail = base::SafeText(row.error_detail, kMaxDetailBytes);
+}
+
+// Whether the ledger may take the same row later.
+bool MayPass(const absl::Status& status) {
+  return errors::Is(status, errors::ErrorCode::kLedgerWriteFailed) ||
+         errors::Is(status, errors::ErrorCode::kDiskFull);
 }
 
 absl::Duration SinceStart(const DeploymentContext& context) {
@@ -117,6 +134,8 @@ void Worker::Run(Job& job) {
 }
 
 bool Worker::Commit(DeploymentContext& context) {
+  MakeSafe(context.row);
+  bool replaced = false;
   absl::Duration backoff = kFirstBackoff;
   for (;;) {
     if (shared_.Failpoint("outcome:enter")) {
@@ -126,6 +145,16 @@ bool Worker::Commit(DeploymentContext& context) {
     const absl::Status status = context.Save();
     if (status.ok()) return true;
     context.Log(true, absl::StrCat("the deployment's end cannot be stored: ", status.message()));
+    if (!MayPass(status)) {
+      if (replaced) return false;
+      replaced = true;
+      if (!context.row.error_code.empty()) {
+        context.row.error_detail =
+            absl::StrCat(NameOf(static_cast<v1::Step>(context.row.step)),
+                         ": the ledger refused the details; see the station's log");
+      }
+      continue;
+    }
     // A drain that finds the ledger down does not wait for it: the row says RUNNING, which is where
     // the next start takes it up.
     if (!WaitUnlessStopped(*shared_.parts.clock, drain_, backoff).ok()) return false;

@@ -32,8 +32,10 @@ class Worker {
  private:
   void Loop();
   void Run(Job& job);
-  // Stores the end of a run, again and again until the ledger takes it; false when the station
-  // drains before that: then the deployment is found interrupted at the next start.
+  // Stores the end of a run, again and again until the ledger can write it; false when the station
+  // drains before that: then the deployment is found interrupted at the next start. Its detail may
+  // quote what a board said: made safe to keep and to show here, for all ends, and given up for a
+  // fixed sentence when the ledger refuses it for what it holds.
   bool Commit(DeploymentContext& context);
   void EndSucceeded(DeploymentContext& context);
   void EndFailed(DeploymentContext& context, const absl::Status& status, v1::Step step,
