@@ -230,6 +230,24 @@ absl::Status SchedulerImpl::Drain(absl::Duration timeout) {
       "some ports still work; what they do continues after a restart");
 }
 
+void SchedulerImpl::Stop() {
+  BeginDrain();
+  // Whoever has not stopped at a safe point by now is interrupted where it is.
+  watchdog_.ExpireAll();
+  // A second caller returns when the first has joined them all.
+  absl::MutexLock stop_lock(&stop_mutex_);
+  std::vector<std::unique_ptr<Worker>> workers;
+  {
+    absl::MutexLock lock(&mutex_);
+    closing_ = true;
+    for (auto& [port, slot] : slots_) {
+      if (slot.worker != nullptr) workers.push_back(std::move(slot.worker));
+    }
+  }
+  // Outside the lock: a worker that ends its job takes it.
+  workers.clear();
+}
+
 // ---- Ports -----------------------------------------------------------------------------------
 
 absl::Status SchedulerImpl::WithIdlePort(const std::string& port,

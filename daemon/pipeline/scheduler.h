@@ -119,6 +119,11 @@ class Scheduler {
   // `timeout` has passed (DEADLINE_EXCEEDED). What was interrupted continues after the next start.
   virtual absl::Status Drain(absl::Duration timeout) = 0;
 
+  // Ends what still runs where it is and joins the workers, so that nothing calls the scheduler,
+  // its parts or the registry's observer any more. For a station that gives up its parts one by
+  // one; idempotent, and what the destructor does.
+  virtual void Stop() {}
+
   virtual absl::StatusOr<storage::Deployment> Create(const Order& order, bool validate_only) = 0;
   virtual absl::StatusOr<storage::Deployment> Cancel(const std::string& id) = 0;
   virtual absl::StatusOr<storage::Deployment> Retry(const std::string& id,

@@ -49,22 +49,11 @@ class SchedulerImpl final : public Scheduler {
                 .watchdog = watchdog_,
                 .records = parts.records != nullptr ? *parts.records : own_records_} {}
 
-  ~SchedulerImpl() override {
-    BeginDrain();
-    // Whoever has not stopped at a safe point by now is interrupted where it is.
-    watchdog_.ExpireAll();
-    std::map<std::string, Slot> slots;
-    {
-      absl::MutexLock lock(&mutex_);
-      closing_ = true;
-      for (auto& [port, slot] : slots_) slots[port].worker = std::move(slot.worker);
-    }
-    // Outside the lock: a worker that ends its job takes it.
-    slots.clear();
-  }
+  ~SchedulerImpl() override { SchedulerImpl::Stop(); }
 
   absl::Status Start() override;
   absl::Status Drain(absl::Duration timeout) override;
+  void Stop() override ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<storage::Deployment> Create(const Order& order, bool validate_only) override;
   absl::StatusOr<storage::Deployment> Cancel(const std::string& id) override;
   absl::StatusOr<storage::Deployment> Retry(const std::string& id,
@@ -125,6 +114,7 @@ class SchedulerImpl final : public Scheduler {
   const PipelineShared shared_;
   base::Cancellation drain_;
 
+  absl::Mutex stop_mutex_;  // held while the workers are joined; before mutex_
   mutable absl::Mutex mutex_;
   std::list<JobPtr> queue_ ABSL_GUARDED_BY(mutex_);  // in the order of acceptance
   std::map<std::string, Slot> slots_ ABSL_GUARDED_BY(mutex_);

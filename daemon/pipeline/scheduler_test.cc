@@ -251,6 +251,24 @@ TEST_F(SchedulerTest, DrainRefusesNewWorkAndTheNextStartGoesOn) {
   EXPECT_EQ(end.wifi_password, waiting.wifi_password);
 }
 
+TEST_F(SchedulerTest, AStopDuringAnUnplugLooksForNoBoardAndJoinsTheWorkers) {
+  PlugBoard("p1", 1);
+  StartStation();
+  HoldAt("flash:enter");
+  const Deployment row = Deploy("p1");
+  AwaitHeld();
+  BoardAt("p1").Unplug();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(scheduler_->Drain(absl::Milliseconds(100))));
+  int changes = 0;
+  registry_.SetObserver([&changes](const boards::BoardInfo&) { ++changes; });
+  Resume();
+  scheduler_->Stop();
+  EXPECT_EQ(changes, 0) << "a scan would have seen the board leave";
+  EXPECT_EQ(scheduler_->RunningOn("p1"), "");
+  EXPECT_EQ(Get(row.id).state, DeploymentState::kPending);
+  scheduler_->Stop();
+}
+
 TEST_F(SchedulerTest, NoEventHoldsThePassword) {
   PlugBoard("p1", 1);
   StartStation();

@@ -160,6 +160,9 @@ class Runner {
     boards::Registry& boards = *context_.shared.parts.boards;
     const uint64_t before = context_.session.arrival();
     context_.session.Close();
+    // A station that goes away does not wait for boards, nor look for them: whoever hears of what
+    // the look finds may be gone already.
+    if (context_.stop.IsCancelled()) return false;
     if (replugs_ >= context_.shared.options.max_replugs) return false;
     ++replugs_;
     context_.Log(true, "the board was unplugged; waiting for it to come back");
