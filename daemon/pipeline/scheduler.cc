@@ -49,7 +49,7 @@ void SchedulerImpl::Fill(Job& job, const storage::Deployment& row) const {
   job.chip = bundle.ok() ? std::string(esp::TraitsOf(bundle->chip).name) : "";
   DeploymentDetails details;
   job.needs_board = true;
-  if (details.ParseFromString(row.details) && details.interrupted() && !job.port.empty()) {
+  if (details.ParseFromString(row.details) && !job.port.empty()) {
     job.needs_board =
         TraitsOf(NextStep(details)).needs_board || NextStep(details) == v1::STEP_PREPARE;
   }

@@ -1,6 +1,7 @@
 // What goes wrong at a bench: each in its own clear error, and never a wrong success.
 #include <string>
 
+#include "daemon/pipeline/details.pb.h"
 #include "daemon/pipeline/pipeline_fixture.h"
 #include "daemon/pipeline/step.h"
 #include "errors/error.h"
@@ -14,6 +15,7 @@ using storage::Deployment;
 using storage::DeploymentState;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 class SchedulerFaultTest : public PipelineFixture {
@@ -274,6 +276,34 @@ TEST_F(SchedulerFaultTest, AFullDiskFailsTheExportAndARetryFinishesIt) {
   EXPECT_EQ(end.state, DeploymentState::kSucceeded) << end.error_detail;
   EXPECT_EQ(end.wifi_password, failed.wifi_password);
   EXPECT_THAT(Records(), SizeIs(1));
+}
+
+TEST_F(SchedulerFaultTest, ARetryAfterAFailedExportNeedsNoBoardAndMakesOneRecord) {
+  PlugBoard("p1", 1);
+  StartStation();
+  ASSERT_TRUE(files_.CreateDirectories("/export", 0750).ok());
+  HoldAt("export:enter");
+  const Deployment row = Deploy("p1");
+  AwaitHeld();
+  // The JSON gets onto the disk, the line of the CSV does not.
+  files_.FailWritesAfter(1, absl::ResourceExhaustedError("no space left"));
+  Resume();
+  const Deployment failed = AwaitEnd(row.id);
+  EXPECT_EQ(failed.error_code, "DISK_FULL") << failed.error_detail;
+  const auto written = BoardAt("p1").statistics();
+  registry_.Unplug("p1");
+  files_.FailWritesAfter(0, absl::OkStatus());
+  ASSERT_TRUE(scheduler_->Retry(row.id, "retry").ok());
+  const Deployment end = AwaitEnd(row.id);
+  EXPECT_EQ(end.state, DeploymentState::kSucceeded) << end.error_detail;
+  EXPECT_EQ(end.attempt, 2);
+  EXPECT_EQ(end.mac, MacOf(1));
+  EXPECT_EQ(BoardAt("p1").statistics().programmed_bytes, written.programmed_bytes);
+  EXPECT_THAT(Records(), SizeIs(1));
+  EXPECT_THAT(end.record_path, Not(HasSubstr("-2.json")));
+  DeploymentDetails details;
+  ASSERT_TRUE(details.ParseFromString(end.details));
+  EXPECT_GT(details.flash().written_bytes(), 0u);
 }
 
 TEST_F(SchedulerFaultTest, AReadOnlyExportFolderIsARecordThatCannotBeWritten) {

@@ -34,6 +34,33 @@ absl::Status StateWrong(const storage::Deployment& row, absl::string_view wish) 
                                 "; it cannot be ", wish));
 }
 
+// What a new attempt keeps of the ones before. A finished board is not touched again: when only its
+// record is missing, only that is made, and it tells of the attempt that finished the board.
+void PrepareRetry(storage::Deployment& row) {
+  DeploymentDetails before;
+  if (!before.ParseFromString(row.details)) before.Clear();
+  DeploymentDetails details;
+  if (IsBoardDone(before)) {
+    details = before;
+    details.set_recoveries(0);
+    details.set_interrupted(false);
+    PrepareReentry(details, Interruption::kRestart);
+  } else {
+    ResetSteps(details);
+    details.set_created_sequence(before.created_sequence());
+    details.set_bound(before.bound());
+    details.set_half_written(before.half_written());
+    row.start_time = absl::InfinitePast();
+  }
+  if (!details.bound()) {
+    // The board that was refused is not the deployment's: another may come.
+    row.mac.clear();
+    row.chip.clear();
+    row.flash_size_bytes = 0;
+  }
+  row.details = details.SerializeAsString();
+}
+
 }  // namespace
 
 void SetCanceled(storage::Deployment& row, absl::Time now) {
@@ -179,20 +206,7 @@ absl::StatusOr<storage::Deployment> SchedulerImpl::Retry(const std::string& id,
         change.state != DeploymentState::kNeedsAttention) {
       return StateWrong(change, "retried");
     }
-    DeploymentDetails before;
-    if (!before.ParseFromString(change.details)) before.Clear();
-    DeploymentDetails details;
-    ResetSteps(details);
-    details.set_created_sequence(before.created_sequence());
-    details.set_bound(before.bound());
-    details.set_half_written(before.half_written());
-    if (!before.bound()) {
-      // The board that was refused is not the deployment's: another may come.
-      change.mac.clear();
-      change.chip.clear();
-      change.flash_size_bytes = 0;
-    }
-    change.details = details.SerializeAsString();
+    PrepareRetry(change);
     change.state = DeploymentState::kPending;
     change.step = v1::STEP_UNSPECIFIED;
     change.attempt += 1;
@@ -202,7 +216,6 @@ absl::StatusOr<storage::Deployment> SchedulerImpl::Retry(const std::string& id,
     change.error_code.clear();
     change.error_detail.clear();
     change.record_path.clear();
-    change.start_time = absl::InfinitePast();
     change.end_time = absl::InfinitePast();
     return absl::OkStatus();
   });

@@ -48,6 +48,9 @@ v1::StepRecord& RecordOf(DeploymentDetails& details, v1::Step step);
 // The first step that has not finished; STEP_DONE when all have.
 v1::Step NextStep(DeploymentDetails& details);
 
+// Whether everything at the board is done and confirmed: only its record can be left.
+bool IsBoardDone(DeploymentDetails& details);
+
 enum class Interruption { kRestart, kReplug };
 // Sets back the steps that have to run again before the deployment can go on, and answers the step
 // to enter. With everything at the board confirmed, only the export is left.

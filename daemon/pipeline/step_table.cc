@@ -80,8 +80,12 @@ v1::Step NextStep(DeploymentDetails& details) {
   return v1::STEP_DONE;
 }
 
+bool IsBoardDone(DeploymentDetails& details) {
+  return IsFinished(RecordOf(details, v1::STEP_CONFIRM));
+}
+
 v1::Step PrepareReentry(DeploymentDetails& details, Interruption interruption) {
-  const bool board_is_done = IsFinished(RecordOf(details, v1::STEP_CONFIRM));
+  const bool board_is_done = IsBoardDone(details);
   for (const StepTraits& traits : kSteps) {
     StepRecord& record = RecordOf(details, traits.step);
     if (!IsFinished(record)) {

@@ -69,6 +69,8 @@ absl::Status CheckData(const RecordData& data) {
   return absl::OkStatus();
 }
 
+// Whether `content` is the record to be written. A deployment succeeds once, so a success is its
+// record whichever attempt wrote it: an earlier one may have got as far as this file.
 bool IsRecordOf(const std::string& content, const RecordData& data) {
   const nlohmann::json record =
       nlohmann::json::parse(content, /*cb=*/nullptr, /*allow_exceptions=*/false);
@@ -77,19 +79,23 @@ bool IsRecordOf(const std::string& content, const RecordData& data) {
   if (kiln == record.end() || !kiln->is_object()) return false;
   const auto id = kiln->find("deployment_id");
   const auto attempt = kiln->find("attempt");
-  return id != kiln->end() && *id == data.deployment_id && attempt != kiln->end() &&
-         *attempt == data.attempt;
+  if (id == kiln->end() || *id != data.deployment_id) return false;
+  if (data.outcome == Outcome::kSucceeded) return true;
+  return attempt != kiln->end() && *attempt == data.attempt;
 }
 
-// Whether the CSV has the complete line of this attempt, also after a spreadsheet has saved it with
-// other quotes and line ends.
+// Whether the CSV has the complete line of this deployment, from any attempt, also after a
+// spreadsheet has saved it with other quotes and line ends.
 bool HasLineOf(absl::string_view csv, const RecordData& data) {
-  const std::string notes = CsvNotes(data);
+  const std::string notes = CsvNotesOf(data.deployment_id);
   for (size_t at = csv.find(notes); at != csv.npos; at = csv.find(notes, at + 1)) {
-    const absl::string_view rest = csv.substr(at + notes.size());
+    absl::string_view rest = csv.substr(at + notes.size());
+    const size_t end = rest.find_first_not_of("0123456789");
+    if (end == 0 || end == rest.npos) continue;
+    rest.remove_prefix(end);
     // At the very end it may be torn: "attempt 1" of "attempt 12", or a CR without its LF.
     if (absl::StartsWith(rest, "\r\n")) return true;
-    if (!rest.empty() && absl::string_view("\",;\n").find(rest[0]) != rest.npos) return true;
+    if (absl::string_view("\",;\n").find(rest[0]) != rest.npos) return true;
   }
   return false;
 }

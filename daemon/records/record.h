@@ -85,8 +85,8 @@ absl::string_view CsvHeader();
 // One line of the daily CSV (RFC 4180, CR LF). A text that a spreadsheet would take for a formula
 // gets an apostrophe in front.
 std::string RecordToCsvLine(const RecordData& data, const absl::TimeZone& zone);
-// The notes in that line, which no other deployment's attempt has.
-std::string CsvNotes(const RecordData& data);
+// The notes in that line up to the attempt's number, which no other deployment's line has.
+std::string CsvNotesOf(const std::string& deployment_id);
 
 struct RecordOptions {
   std::string export_directory;  // absolute
@@ -113,10 +113,11 @@ class RecordWriter {
  public:
   RecordWriter(base::FileSystem& files, RecordOptions options);
 
-  // Returns the path of the JSON record. Written again for the same deployment and attempt, it
-  // finds the file and the line it made before and makes no second one, so a caller that crashed or
-  // got an error simply calls again. Errors: DiskFull; RecordWriteFailed, which says so when the
-  // folder cannot be written; INTERNAL for data without what is required above.
+  // Returns the path of the JSON record. Written again for the same deployment and attempt, or
+  // for a success of another attempt, it finds the file and the line it made before and makes no
+  // second one, so a caller that crashed or got an error simply calls again. Errors: DiskFull;
+  // RecordWriteFailed, which says so when the folder cannot be written; INTERNAL for data without
+  // what is required above.
   absl::StatusOr<std::string> WriteRecord(const RecordData& data) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Whether a record could be written now, for health checks: the same errors, nothing left behind.

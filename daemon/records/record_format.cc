@@ -146,8 +146,8 @@ absl::string_view CsvHeader() {
          "ip_address,expiry_date,license_status,license_file,notes\r\n";
 }
 
-std::string CsvNotes(const RecordData& data) {
-  return absl::StrCat("deployment ", data.deployment_id, " attempt ", data.attempt);
+std::string CsvNotesOf(const std::string& deployment_id) {
+  return absl::StrCat("deployment ", deployment_id, " attempt ");
 }
 
 std::string RecordToCsvLine(const RecordData& data, const absl::TimeZone& zone) {
@@ -156,7 +156,7 @@ std::string RecordToCsvLine(const RecordData& data, const absl::TimeZone& zone) 
       Cell(data.application_name), Cell(data.wifi_ssid), Cell(data.wifi_password), Cell(data.mac),
       Cell(data.ip_address), Cell(data.expiry_date),
       // Licences are made after the deployment, by whoever receives this file.
-      "pending", "", CsvNotes(data)};
+      "pending", "", absl::StrCat(CsvNotesOf(data.deployment_id), data.attempt)};
   return absl::StrCat(absl::StrJoin(cells, ","), "\r\n");
 }
 

@@ -101,7 +101,7 @@ TEST_F(RecordWriterTest, NeverWritesOverAnotherFile) {
           .ok());
   EXPECT_EQ(writer_.WriteRecord(Sample("d-1", 1)).value(),
             "/out/customer-BGK001-2026-11-21-7cdfa100be01-2.json");
-  EXPECT_EQ(writer_.WriteRecord(Sample("d-1", 12)).value(),
+  EXPECT_EQ(writer_.WriteRecord(Sample("d-2", 12)).value(),
             "/out/customer-BGK001-2026-11-21-7cdfa100be01-3.json");
   EXPECT_EQ(Content(kJson), "the operator's own");
 }
@@ -180,6 +180,26 @@ TEST_F(RecordWriterTest, KnowsItsLineAfterASpreadsheetSavedTheFile) {
   ASSERT_TRUE(writer_.WriteRecord(Sample("d-2")).ok());
   EXPECT_EQ(Content(kCsv),
             absl::StrCat(saved, "\r\n", RecordToCsvLine(Sample("d-2"), Options().time_zone)));
+}
+
+TEST_F(RecordWriterTest, ARetryFinishesTheRecordThatAnEarlierAttemptBegan) {
+  ASSERT_TRUE(files_.CreateDirectories("/out", 0750).ok());
+  files_.FailWritesAfter(1, absl::ResourceExhaustedError("no space left on device"));
+  EXPECT_TRUE(errors::Is(writer_.WriteRecord(Sample("d-1", 1)).status(), ErrorCode::kDiskFull));
+  files_.FailWritesAfter(0, absl::OkStatus());
+  EXPECT_EQ(writer_.WriteRecord(Sample("d-1", 2)).value(), kJson);
+  EXPECT_EQ(writer_.WriteRecord(Sample("d-1", 13)).value(), kJson);
+  EXPECT_EQ(Content(kCsv),
+            absl::StrCat(CsvHeader(), RecordToCsvLine(Sample("d-1", 2), Options().time_zone)));
+}
+
+TEST_F(RecordWriterTest, FailuresOfTwoAttemptsAreTwoRecords) {
+  RecordData data = Sample("d-1", 1);
+  data.outcome = Outcome::kFailed;
+  ASSERT_TRUE(writer_.WriteRecord(data).ok());
+  data.attempt = 2;
+  EXPECT_EQ(writer_.WriteRecord(data).value(),
+            "/out/failed/customer-BGK001-2026-11-21-7cdfa100be01-2.json");
 }
 
 TEST_F(RecordWriterTest, AFullDiskIsItsOwnError) {
