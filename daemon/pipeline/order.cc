@@ -5,11 +5,13 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "base/digest.h"
 #include "base/status_macros.h"
 #include "daemon/identity/identity.h"
+#include "daemon/pipeline/details.pb.h"
 #include "errors/error.h"
 
 namespace kiln::pipeline {
@@ -63,6 +65,23 @@ absl::StatusOr<ResolvedOrder> ResolveOrder(const Order& order, const firmware::B
   }
   resolved.digest = DigestOf(order, resolved.bundle.id, resolved.port);
   return resolved;
+}
+
+bool IsRepeatOf(const Order& order, const storage::Deployment& row,
+                const boards::Registry& boards) {
+  if (order.customer.organization != row.organization ||
+      order.customer.customer_id != row.customer_id ||
+      order.customer.application_name != row.application_name ||
+      order.customer.expiry_date != row.expiry_date) {
+    return false;
+  }
+  if (order.bundle.empty() || !absl::StartsWith(row.bundle_id, order.bundle)) return false;
+  if (order.port.empty()) return false;
+  if (order.port == row.requested_port) return true;
+  DeploymentDetails details;
+  if (details.ParseFromString(row.details) && order.port == details.ordered_port()) return true;
+  const absl::StatusOr<boards::BoardInfo> board = boards.Get(order.port);
+  return board.ok() && board->port == row.requested_port;
 }
 
 absl::Status CheckNewOrder(const Order& order, const ResolvedOrder& resolved,

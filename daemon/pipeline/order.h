@@ -9,6 +9,7 @@
 #include "daemon/boards/registry.h"
 #include "daemon/firmware/bundle_store.h"
 #include "daemon/pipeline/scheduler.h"
+#include "storage/ledger.h"
 
 namespace kiln::pipeline {
 
@@ -31,6 +32,10 @@ struct ResolvedOrder {
 // Looks the order's names up. Errors: RequestInvalid (request id), BundleNotFound, PortNotFound.
 absl::StatusOr<ResolvedOrder> ResolveOrder(const Order& order, const firmware::BundleStore& bundles,
                                            const boards::Registry& boards);
+
+// Whether `order` is the one that made `row`, told without what the station may have lost since:
+// the port is compared as it was written and as it is known now, the bundle by its id.
+bool IsRepeatOf(const Order& order, const storage::Deployment& row, const boards::Registry& boards);
 
 // What only a new order has to fulfil, a repeated one not any more: CustomerInvalid, BundleRetired,
 // IdentityDoesNotFit (the bundle has no NVS partition). `today` is YYYY-MM-DD at the station.

@@ -87,7 +87,7 @@ PipelineFixture::~PipelineFixture() {
 
 void PipelineFixture::StartStation() {
   PipelineParts parts{.ledger = ledger_.get(),
-                      .boards = &registry_,
+                      .boards = known_boards_,
                       .bundles = bundles_.get(),
                       .files = &files_,
                       .clock = &clock_,

@@ -175,6 +175,8 @@ class PipelineFixture : public ::testing::Test {
   std::unique_ptr<SwitchedLedger> ledger_;
   std::unique_ptr<firmware::BundleStore> bundles_;
   boards::FakeRegistry registry_;
+  // What the next start of the station gets; another one is a restart that forgets ports.
+  boards::Registry* known_boards_ = &registry_;
   std::map<std::string, std::unique_ptr<simulator::SimulatedOpener>> boards_;
   std::unique_ptr<telemetry::Metrics> metrics_ = telemetry::NullMetrics();
   FakeHttp http_;

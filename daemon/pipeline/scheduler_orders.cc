@@ -48,6 +48,7 @@ void PrepareRetry(storage::Deployment& row) {
   } else {
     ResetSteps(details);
     details.set_created_sequence(before.created_sequence());
+    details.set_ordered_port(before.ordered_port());
     details.set_bound(before.bound());
     details.set_half_written(before.half_written());
     row.start_time = absl::InfinitePast();
@@ -75,6 +76,17 @@ absl::StatusOr<storage::Deployment> SchedulerImpl::Create(const Order& order, bo
   if (!validate_only || !order.request_id.empty()) {
     RETURN_IF_ERROR(CheckRequestId(order.request_id));
   }
+  if (!validate_only) {
+    // A repeat is answered whatever has become of the station, the port or the bundle since.
+    auto known = shared_.parts.ledger->FindDeploymentByRequest(order.request_id);
+    if (known.ok()) {
+      if (IsRepeatOf(order, *known, *shared_.parts.boards)) return known;
+      return MakeError(ErrorCode::kRequestConflict,
+                       absl::StrCat("request id ", order.request_id, " belongs to deployment ",
+                                    known->id, ", which is another order"));
+    }
+    if (!absl::IsNotFound(known.status())) return known.status();
+  }
   ASSIGN_OR_RETURN(const ResolvedOrder resolved,
                    ResolveOrder(order, *shared_.parts.bundles, *shared_.parts.boards));
   storage::Deployment row;
@@ -89,21 +101,13 @@ absl::StatusOr<storage::Deployment> SchedulerImpl::Create(const Order& order, bo
   row.create_time = shared_.parts.clock->Now();
   DeploymentDetails details;
   ResetSteps(details);
+  details.set_ordered_port(order.port);
   row.details = details.SerializeAsString();
   if (validate_only) {
     RETURN_IF_ERROR(CheckNewOrder(order, resolved, Today()));
     if (draining()) return MakeError(ErrorCode::kStationDraining, "the station is shutting down");
     return row;
   }
-  // A repeat is answered whatever has become of the station or the bundle since.
-  const auto known = shared_.parts.ledger->FindDeploymentByRequest(order.request_id);
-  if (known.ok()) {
-    if (known->request_digest == resolved.digest) return known;
-    return MakeError(ErrorCode::kRequestConflict,
-                     absl::StrCat("request id ", order.request_id, " belongs to deployment ",
-                                  known->id, ", which is another order"));
-  }
-  if (!absl::IsNotFound(known.status())) return known.status();
   RETURN_IF_ERROR(CheckNewOrder(order, resolved, Today()));
   row.id = base::RandomUuid(*shared_.parts.random);
   ASSIGN_OR_RETURN(const JobPtr job, Reserve(row.id));

@@ -92,6 +92,30 @@ TEST_F(SchedulerTest, RequestIdOfAnotherOrderIsAConflict) {
   EXPECT_TRUE(errors::Is(scheduler_->Create(other, false).status(), ErrorCode::kRequestConflict));
 }
 
+TEST_F(SchedulerTest, ARepeatIsAnsweredWhenItsPortIsNotKnownAnyMore) {
+  registry_.AddPort("p1", "A1");
+  StartStation();
+  const auto by_name = scheduler_->Create(MakeOrder("p1", "by-name"), false);
+  ASSERT_TRUE(by_name.ok()) << by_name.status();
+  const auto by_alias = scheduler_->Create(MakeOrder("A1", "by-alias"), false);
+  ASSERT_TRUE(by_alias.ok()) << by_alias.status();
+  // Nothing is plugged in when the station starts again: USB ports are known once they were used.
+  boards::FakeRegistry empty;
+  known_boards_ = &empty;
+  Restart();
+  const auto again = scheduler_->Create(MakeOrder("p1", "by-name"), false);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->id, by_name->id);
+  const auto alias_again = scheduler_->Create(MakeOrder("A1", "by-alias"), false);
+  ASSERT_TRUE(alias_again.ok()) << alias_again.status();
+  EXPECT_EQ(alias_again->id, by_alias->id);
+  EXPECT_TRUE(errors::Is(scheduler_->Create(MakeOrder("p2", "by-name"), false).status(),
+                         ErrorCode::kRequestConflict));
+  EXPECT_TRUE(errors::Is(scheduler_->Create(MakeOrder("p1", "new"), false).status(),
+                         ErrorCode::kPortNotFound));
+  StopStation();
+}
+
 TEST_F(SchedulerTest, ValidateOnlyKeepsNothing) {
   registry_.AddPort("p1");
   StartStation();
