@@ -2,6 +2,7 @@
 #define KILN_DAEMON_PIPELINE_JOB_H_
 
 #include <atomic>
+#include <cstdint>
 #include <string>
 
 #include "base/cancellation.h"
@@ -27,6 +28,8 @@ struct Job {
   bool needs_board = true;
   // Not to be given to a worker: its transaction, or its cancellation, is under way.
   bool held = true;
+  // The last arrival at the port whose board the run has opened; 0 for none. Set by the worker.
+  uint64_t seen_arrival = 0;
   // Tells an operator's request from a drain. Set before `stop` is; from any thread.
   std::atomic<bool> cancelled_by_operator = false;
   base::Cancellation stop;

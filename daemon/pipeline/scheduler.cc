@@ -127,13 +127,13 @@ void SchedulerImpl::Dispatch() {
 }
 
 void SchedulerImpl::OnIdle(const std::string& port) {
-  const auto board = shared_.parts.boards->Get(port);
   {
     absl::MutexLock lock(&mutex_);
     Slot& slot = slots_[port];
+    // A board that came back during its deployment has been through it, too; one that was plugged
+    // in after it has not.
+    slot.used_arrival = std::max(slot.used_arrival, slot.job->seen_arrival);
     slot.job = nullptr;
-    // A board that came back during its deployment has been through it, too.
-    if (board.ok()) slot.used_arrival = std::max(slot.used_arrival, board->arrival);
   }
   Dispatch();
 }

@@ -168,6 +168,21 @@ TEST_F(SchedulerTest, AnyPortServesOrdersInTheirOrderAndNoBoardTwice) {
   EXPECT_EQ(AwaitEnd(third.id).mac, MacOf(3));
 }
 
+TEST_F(SchedulerTest, AFreshBoardThatIsSwappedInBeforeTheRecordIsWrittenIsFree) {
+  PlugBoard("p1", 1);
+  StartStation();
+  HoldAt("export:enter");
+  const Deployment first = Deploy("any");
+  const Deployment second = Deploy("any");
+  AwaitHeld();
+  registry_.Unplug("p1");
+  const auto finished = std::move(boards_["p1"]);
+  PlugBoard("p1", 2);
+  Resume();
+  EXPECT_EQ(AwaitEnd(first.id).mac, MacOf(1));
+  EXPECT_EQ(AwaitEnd(second.id).mac, MacOf(2));
+}
+
 TEST_F(SchedulerTest, CancelsWhileWaiting) {
   registry_.AddPort("p1");
   StartStation();

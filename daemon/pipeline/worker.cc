@@ -99,6 +99,7 @@ void Worker::Run(Job& job) {
     DeploymentContext context(shared_, job.row, port_, job.stop);
     context.Log(false, "the deployment runs");
     const RunOutcome outcome = RunSteps(context);
+    job.seen_arrival = std::max(job.seen_arrival, context.session.arrival());
     if (outcome.end == RunEnd::kHalted) return;
     if (outcome.not_begun) {
       // Accepted and not begun: it waits here until the ledger works again, and keeps the port from
