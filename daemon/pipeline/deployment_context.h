@@ -70,6 +70,8 @@ struct DeploymentContext {
   esp::FlashPlan plan;
   // From boot on.
   std::unique_ptr<identity::BootWatcher> watcher;
+  // Identify found a finished product where the order is for any free board.
+  bool give_back = false;
   // A test's crash has happened; nothing may be written any more.
   bool halted = false;
 

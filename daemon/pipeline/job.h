@@ -30,6 +30,9 @@ struct Job {
   bool held = true;
   // The last arrival at the port whose board the run has opened; 0 for none. Set by the worker.
   uint64_t seen_arrival = 0;
+  // The run ended before it touched its board, which is not for it: the deployment waits again, as
+  // its row says. Set by the worker.
+  bool given_back = false;
   // Tells an operator's request from a drain. Set before `stop` is; from any thread.
   std::atomic<bool> cancelled_by_operator = false;
   base::Cancellation stop;

@@ -13,6 +13,7 @@
 #include "daemon/esp/chip.h"
 #include "daemon/identity/identity.h"
 #include "daemon/pipeline/deployment_context.h"
+#include "daemon/pipeline/order.h"
 #include "errors/error.h"
 #include "google/protobuf/util/time_util.h"
 
@@ -69,6 +70,22 @@ absl::Status CheckBoard(const DeploymentContext& context, const esp::BoardFacts&
   return absl::OkStatus();
 }
 
+// An order for any board takes no finished product, however it came to be at its port: plugged in
+// again, or there since before the station's restart. The ledger knows it by its MAC.
+absl::Status CheckNotFinished(DeploymentContext& context, const std::string& mac) {
+  if (context.row.requested_port != kAnyPort || context.details.bound() ||
+      context.shared.options.any_takes_used_boards) {
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const std::vector<storage::Deployment> finished,
+                   context.shared.parts.ledger->ListDeployments(
+                       {.states = {storage::DeploymentState::kSucceeded}, .mac = mac, .limit = 1}));
+  if (finished.empty()) return absl::OkStatus();
+  context.give_back = true;
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the board ", mac, " is the finished product of deployment ", finished.front().id));
+}
+
 // The plan: the bundle's images, shared, and the identity of this one board. Same row, same bytes.
 absl::Status CompletePlan(DeploymentContext& context) {
   const firmware::Partition* partition = context.bundle.identity_partition();
@@ -115,6 +132,7 @@ absl::Status RunIdentify(DeploymentContext& context) {
                      absl::StrCat("this deployment belongs to ", row.mac, ", the board at ",
                                   context.port, " is ", mac));
   }
+  RETURN_IF_ERROR(CheckNotFinished(context, mac));
   row.mac = mac;
   row.chip = chip;
   row.flash_size_bytes = facts.flash_size_bytes;

@@ -127,14 +127,25 @@ void SchedulerImpl::Dispatch() {
 }
 
 void SchedulerImpl::OnIdle(const std::string& port) {
+  std::string cancelled;
   {
     absl::MutexLock lock(&mutex_);
     Slot& slot = slots_[port];
     // A board that came back during its deployment has been through it, too; one that was plugged
     // in after it has not.
     slot.used_arrival = std::max(slot.used_arrival, slot.job->seen_arrival);
+    const JobPtr job = std::move(slot.job);
     slot.job = nullptr;
+    if (job->given_back) {
+      // Its place is before those that came after it. This board is used now, so that it is not
+      // asked again.
+      job->given_back = false;
+      job->port.clear();
+      queue_.push_front(job);
+      if (job->cancelled_by_operator) cancelled = job->id;
+    }
   }
+  if (!cancelled.empty()) Cancel(cancelled).status().IgnoreError();
   Dispatch();
 }
 

@@ -66,7 +66,8 @@ struct PipelineOptions {
   absl::Duration replug_window = absl::Seconds(10);
   int max_replugs = 3;
   // Whether an order for "any" port may take a board that has been through a deployment and was not
-  // unplugged since. Off: a finished product is never overwritten by the next customer's order.
+  // unplugged since, or one whose MAC the ledger knows from a success. Off: a finished product is
+  // never overwritten by the next customer's order, unless that names its port.
   bool any_takes_used_boards = false;
   StepTimeouts timeouts;
   ConfirmOptions confirm;

@@ -1,4 +1,5 @@
 // What clients ask of the scheduler: create, cancel, retry.
+#include <algorithm>
 #include <memory>
 #include <string>
 
@@ -168,6 +169,13 @@ absl::StatusOr<storage::Deployment> SchedulerImpl::Cancel(const std::string& id)
     RETURN_IF_ERROR(row.status());
     running->cancelled_by_operator = true;
     running->stop.Cancel("cancelled by the operator");
+    bool waits_again = false;
+    {
+      absl::MutexLock lock(&mutex_);
+      waits_again = std::find(queue_.begin(), queue_.end(), running) != queue_.end();
+    }
+    // Its run gave it back before it saw the request.
+    if (waits_again) return Cancel(id);
     return row;
   }
 

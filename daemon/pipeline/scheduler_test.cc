@@ -183,6 +183,46 @@ TEST_F(SchedulerTest, AFreshBoardThatIsSwappedInBeforeTheRecordIsWrittenIsFree) 
   EXPECT_EQ(AwaitEnd(second.id).mac, MacOf(2));
 }
 
+TEST_F(SchedulerTest, AnyPortTakesNoFinishedProductAfterARestart) {
+  PlugBoard("p1", 1);
+  StartStation();
+  EXPECT_EQ(AwaitEnd(Deploy("any").id).state, DeploymentState::kSucceeded);
+  const uint64_t programmed = BoardAt("p1").statistics().programmed_bytes;
+  Restart();
+  HoldAt("identify:leave");
+  const Deployment second = Deploy("any");
+  AwaitHeld();
+  Resume();
+  const Deployment waiting = AwaitState(second.id, DeploymentState::kPending);
+  EXPECT_EQ(waiting.port, "");
+  EXPECT_EQ(waiting.mac, "");
+  PlugBoard("p2", 2);
+  const Deployment end = AwaitEnd(second.id);
+  EXPECT_EQ(end.state, DeploymentState::kSucceeded) << end.error_detail;
+  EXPECT_EQ(end.mac, MacOf(2));
+  EXPECT_EQ(BoardAt("p1").statistics().programmed_bytes, programmed);
+  EXPECT_THAT(History(second.id), ElementsAre(DeploymentState::kPending, DeploymentState::kRunning,
+                                              DeploymentState::kPending, DeploymentState::kRunning,
+                                              DeploymentState::kSucceeded))
+      << "the finished board is asked once";
+  // Whoever names the port means the board there.
+  EXPECT_EQ(AwaitEnd(Deploy("p1").id).mac, MacOf(1));
+}
+
+TEST_F(SchedulerTest, ADeploymentThatWaitsAgainCanBeCancelled) {
+  PlugBoard("p1", 1);
+  StartStation();
+  EXPECT_EQ(AwaitEnd(Deploy("any").id).state, DeploymentState::kSucceeded);
+  Restart();
+  HoldAt("outcome:enter");
+  const Deployment second = Deploy("any");
+  AwaitHeld();
+  // Too late for the run, which is about to give it back.
+  ASSERT_TRUE(scheduler_->Cancel(second.id).ok());
+  Resume();
+  EXPECT_EQ(AwaitEnd(second.id).state, DeploymentState::kCanceled);
+}
+
 TEST_F(SchedulerTest, CancelsWhileWaiting) {
   registry_.AddPort("p1");
   StartStation();

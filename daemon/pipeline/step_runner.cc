@@ -89,6 +89,9 @@ class Runner {
         continue;
       }
       if (context_.stop.IsCancelled() && absl::IsCancelled(status)) return Stopped(step);
+      if (context_.give_back && !context_.stop.IsCancelled()) {
+        return {.end = RunEnd::kGivenBack, .status = status, .step = step};
+      }
       if (IsUnplug(status, step) && CameBack()) {
         step = PrepareReentry(context_.details, Interruption::kReplug);
         continue;

@@ -13,6 +13,7 @@ enum class RunEnd {
   kFailed,
   kNeedsAttention,  // the board there is not the board this deployment belongs to
   kStopped,         // `stop` was set: the caller knows whether by an operator or by a drain
+  kGivenBack,       // the board there is not for this deployment, which waits for another one
   kHalted,          // a test's crash: nothing more may be written
 };
 

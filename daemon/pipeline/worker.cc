@@ -127,6 +127,9 @@ void Worker::Run(Job& job) {
           EndInterrupted(context);
         }
         break;
+      case RunEnd::kGivenBack:
+        EndGivenBack(context, outcome.status, job);
+        break;
       case RunEnd::kHalted:
         break;
     }
@@ -221,6 +224,20 @@ void Worker::EndInterrupted(DeploymentContext& context) {
   context.Log(!status.ok(), status.ok()
                                 ? "the station stops; the deployment goes on when it runs again"
                                 : "the station stops; the ledger does not take it");
+}
+
+void Worker::EndGivenBack(DeploymentContext& context, const absl::Status& status, Job& job) {
+  LeaveBoard(context);
+  storage::Deployment& row = context.row;
+  row.state = DeploymentState::kPending;
+  row.step = v1::STEP_UNSPECIFIED;
+  row.port.clear();
+  row.start_time = absl::InfinitePast();
+  ResetSteps(context.details);
+  if (!Commit(context)) return;
+  context.Log(false, absl::StrCat("the deployment waits for another board: ", status.message()));
+  job.row = row;
+  job.given_back = true;
 }
 
 std::string Worker::LeaveBoard(DeploymentContext& context) {

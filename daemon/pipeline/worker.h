@@ -42,6 +42,8 @@ class Worker {
                  storage::DeploymentState state);
   void EndCanceled(DeploymentContext& context, v1::Step step);
   void EndInterrupted(DeploymentContext& context);
+  // Puts the deployment back to where it was before it had a board.
+  void EndGivenBack(DeploymentContext& context, const absl::Status& status, Job& job);
   // Lets the board run its program when what it holds is whole; otherwise it stays in its loader.
   std::string LeaveBoard(DeploymentContext& context);
 
