@@ -20,6 +20,7 @@ absl::Status BoardSession::Open(ports::StreamOpener& opener, uint64_t arrival,
   absl::MutexLock lock(&mutex_);
   stream_ = stream_used_;
   cancellation_ = cancellation_used_;
+  interrupted_ = false;
   return absl::OkStatus();
 }
 
@@ -41,6 +42,7 @@ void BoardSession::Interrupt() {
     absl::MutexLock lock(&mutex_);
     stream = stream_;
     cancellation = cancellation_;
+    interrupted_ = stream != nullptr;
   }
   // First the lasting mark, then the wake-up: whoever wakes finds the mark.
   if (cancellation != nullptr) cancellation->Cancel("the step's time has run out");

@@ -44,6 +44,11 @@ class BoardSession {
 
   // Gives up whatever waits now, and everything after it in this session.
   void Interrupt();
+  // Whether that has happened since it was opened: what the session says now means nothing.
+  bool interrupted() const {
+    absl::MutexLock lock(&mutex_);
+    return interrupted_;
+  }
   // Leaves the loader so that the board runs what is in its flash, with a loader of its own because
   // the session's may have been interrupted. For the end of a deployment that goes no further;
   // whether it works is not known.
@@ -54,7 +59,8 @@ class BoardSession {
   const FlasherFactory& make_flasher_;
   const esp::FlasherOptions options_;
 
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
+  bool interrupted_ ABSL_GUARDED_BY(mutex_) = false;
   std::shared_ptr<ports::ByteStream> stream_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<base::Cancellation> cancellation_ ABSL_GUARDED_BY(mutex_);
 

@@ -18,22 +18,19 @@ RecoveryDecision DecideRecovery(const storage::Deployment& row) {
     case DeploymentState::kNeedsAttention:
       return decision;
     case DeploymentState::kPending:
-      if (row.cancel_requested) {
-        decision.action = RecoveryAction::kCancel;
-        return decision;
-      }
-      decision.action =
-          decision.details.interrupted() ? RecoveryAction::kResume : RecoveryAction::kQueue;
-      decision.reenter = PrepareReentry(decision.details, Interruption::kRestart);
-      return decision;
     case DeploymentState::kRunning:
       break;
   }
+  const bool interrupted = decision.details.interrupted();
   decision.reenter = PrepareReentry(decision.details, Interruption::kRestart);
   // From the export on, the board is finished and may have left the bench: too late to cancel.
   if (row.cancel_requested && decision.reenter != v1::STEP_EXPORT &&
       decision.reenter != v1::STEP_DONE) {
     decision.action = RecoveryAction::kCancel;
+    return decision;
+  }
+  if (row.state == DeploymentState::kPending) {
+    decision.action = interrupted ? RecoveryAction::kResume : RecoveryAction::kQueue;
     return decision;
   }
   decision.details.set_recoveries(decision.details.recoveries() + 1);

@@ -98,6 +98,20 @@ TEST(RecoveryTest, ACancelIsHonouredAtEveryStepBeforeTheExport) {
   }
 }
 
+TEST(RecoveryTest, AFinishedBoardGetsItsRecordAlsoWhenTheCancelCameBeforeACleanStop) {
+  for (const StepTraits& traits : StepTable()) {
+    Deployment row = RowAt(traits.step, DeploymentState::kPending);
+    DeploymentDetails details;
+    ASSERT_TRUE(details.ParseFromString(row.details));
+    details.set_interrupted(true);
+    row.details = details.SerializeAsString();
+    row.cancel_requested = true;
+    EXPECT_EQ(DecideRecovery(row).action,
+              traits.step == v1::STEP_EXPORT ? RecoveryAction::kResume : RecoveryAction::kCancel)
+        << traits.name;
+  }
+}
+
 TEST(RecoveryTest, AnInterruptedDeploymentMayBeTakenUpOnlySoOften) {
   for (const StepTraits& traits : StepTable()) {
     Deployment row = RowAt(traits.step);

@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/status_macros.h"
 #include "daemon/pipeline/step.h"
@@ -60,6 +61,12 @@ absl::Duration DeadlineOf(const PipelineOptions& options, const StepTraits& trai
 bool IsUnplug(const absl::Status& status, v1::Step step) {
   return errors::Is(status, ErrorCode::kBoardUnplugged) ||
          (step == v1::STEP_CONNECT && errors::Is(status, ErrorCode::kBoardNotFound));
+}
+
+absl::Status TimedOut(const StepTraits& traits, absl::Duration deadline, absl::string_view detail) {
+  return MakeError(ErrorCode::kStepTimedOut,
+                   absl::StrCat(traits.name, " took longer than ", absl::FormatDuration(deadline),
+                                ": ", detail));
 }
 
 // Whether nothing may stop the deployment any more: the board is finished, only its record is left.
@@ -135,11 +142,12 @@ class Runner {
           deadline, [session = &context_.session] { session->Interrupt(); });
       status = FunctionOf(step)(context_);
       // An interrupt shows as CANCELLED, or as whatever the loader makes of the silence after it.
-      if (!status.ok() && guard.expired()) {
-        status = MakeError(ErrorCode::kStepTimedOut,
-                           absl::StrCat(traits.name, " took longer than ",
-                                        absl::FormatDuration(deadline), ": ", status.message()));
-      }
+      if (!status.ok() && guard.expired()) status = TimedOut(traits, deadline, status.message());
+    }
+    // Time ran out just as the step ended well: the board is not to be talked to in this session.
+    if (status.ok() && traits.needs_board && context_.session.is_open() &&
+        context_.session.interrupted()) {
+      status = TimedOut(traits, deadline, "it was done too late");
     }
     const absl::Duration elapsed = context_.clock().Monotonic() - start;
     metrics.AddInProgress(traits.name, -1);
