@@ -85,6 +85,17 @@ std::string TemporaryName(const std::string& folder) {
   return absl::StrCat(folder, "/.kiln-", ::getpid(), "-", counter.fetch_add(1), ".tmp");
 }
 
+// Gives what was just made exactly the permissions `mode`, whatever the umask was. A set-group-ID
+// bit that a folder inherited stays. FAT and SMB mounts refuse with EPERM: there the mount decides.
+absl::Status SetMode(int fd, uint32_t mode, const std::string& path) {
+  struct stat info;
+  if (::fstat(fd, &info) != 0) return ErrnoStatus(errno, "cannot stat", path);
+  const mode_t wanted = static_cast<mode_t>(mode) | (info.st_mode & S_ISGID);
+  if ((info.st_mode & 07777) == wanted || ::fchmod(fd, wanted) == 0) return absl::OkStatus();
+  if (errno == EPERM || errno == EOPNOTSUPP) return absl::OkStatus();
+  return ErrnoStatus(errno, "cannot set the permissions of", path);
+}
+
 class RealFileSystem final : public FileSystem {
  public:
   absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) override {
@@ -114,6 +125,7 @@ class RealFileSystem final : public FileSystem {
     UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
     if (!fd.valid()) return ErrnoStatus(errno, "cannot create a file in", folder);
     auto remove_temporary = absl::MakeCleanup([&temporary] { ::unlink(temporary.c_str()); });
+    RETURN_IF_ERROR(SetMode(fd.get(), mode, path));
     RETURN_IF_ERROR(WriteAll(fd.get(), content, path));
     if (::fsync(fd.get()) != 0) return ErrnoStatus(errno, "cannot sync", path);
     if (if_exists == IfExists::kReplace) {
@@ -129,7 +141,13 @@ class RealFileSystem final : public FileSystem {
 
   absl::Status AppendDurably(const std::string& path, absl::string_view header,
                              absl::string_view line, uint32_t mode) override {
-    UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, mode));
+    constexpr int kFlags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
+    UniqueFd fd(::open(path.c_str(), kFlags | O_EXCL, mode));
+    if (fd.valid()) {
+      RETURN_IF_ERROR(SetMode(fd.get(), mode, path));
+    } else if (errno == EEXIST) {
+      fd = UniqueFd(::open(path.c_str(), kFlags, mode));
+    }
     if (!fd.valid()) return ErrnoStatus(errno, "cannot open for appending", path);
     struct stat info;
     if (::fstat(fd.get(), &info) != 0) return ErrnoStatus(errno, "cannot stat", path);

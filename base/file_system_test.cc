@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <functional>
 #include <memory>
@@ -123,6 +124,31 @@ TEST(FakeFileSystemTest, FailsWritesOnRequestAndKeepsTheOldContent) {
   EXPECT_TRUE(absl::IsResourceExhausted(
       fs.WriteFileAtomically("/a", "new", FileSystem::IfExists::kReplace, 0600)));
   EXPECT_EQ(fs.ReadFile("/a", 10).value(), "old");
+}
+
+// Files that are shared must not turn private because somebody else narrows the process's mask.
+TEST(RealFileSystemModeTest, ModesDoNotDependOnTheUmask) {
+  const std::string folder = ::testing::TempDir() + "/kiln-umask-" + std::to_string(::getpid());
+  FileSystem& fs = SystemFileSystem();
+  ASSERT_TRUE(fs.CreateDirectories(folder, 0700).ok());
+  const mode_t before = ::umask(0077);
+  const absl::Status written =
+      fs.WriteFileAtomically(folder + "/a", "x", FileSystem::IfExists::kFail, 0644);
+  const absl::Status appended = fs.AppendDurably(folder + "/b", "h\n", "l\n", 0664);
+  ::umask(before);
+  ASSERT_TRUE(written.ok()) << written;
+  ASSERT_TRUE(appended.ok()) << appended;
+  struct stat status{};
+  ASSERT_EQ(::stat((folder + "/a").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777, 0644u);
+  ASSERT_EQ(::stat((folder + "/b").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777, 0664u);
+
+  ASSERT_EQ(::chmod((folder + "/b").c_str(), 0600), 0);
+  EXPECT_TRUE(fs.AppendDurably(folder + "/b", "h\n", "m\n", 0664).ok());
+  ASSERT_EQ(::stat((folder + "/b").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777, 0600u) << "an existing file keeps what it was given";
+  EXPECT_TRUE(fs.RemoveAll(folder).ok());
 }
 
 }  // namespace

@@ -67,8 +67,9 @@ class GrpcServer final : public Server {
     builder.RegisterService(&deployments_);
     builder.RegisterService(&firmware_);
 
-    // Nobody may connect between bind and chmod.
-    const mode_t umask_before = ::umask(0777);
+    // Nobody but the station's own user may connect between bind and chmod. The mask is the whole
+    // process's, so it leaves that user's files usable for the threads that run already.
+    const mode_t umask_before = ::umask(0077);
     server_ = builder.BuildAndStart();
     ::umask(umask_before);
     if (server_ == nullptr) {
