@@ -36,6 +36,8 @@ void Subscription::Activate() {
 Subscription::Item Subscription::Take() {
   absl::MutexLock lock(&hub_.mutex_);
   Item item;
+  // What was dropped must not be covered by a heartbeat's sequence number.
+  if (state_ != State::kOpen) return item;
   if (!queue_.empty()) {
     item.kind = Item::Kind::kEvent;
     item.event = std::move(queue_.front());

@@ -138,6 +138,15 @@ TEST_F(EventHubTest, SlowReaderIsDroppedAndNobodyElse) {
   EXPECT_EQ(wakes_, 2) << "the dropped reader must learn of it";
 }
 
+TEST_F(EventHubTest, DroppedReaderGetsNoHeartbeatThatCoversWhatItMissed) {
+  const auto slow = Subscribe();
+  clock_.Advance(absl::Seconds(10));
+  hub_.Pump();  // a heartbeat is due
+  for (int i = 1; i <= 4; ++i) hub_.Publish(Record(i));
+  ASSERT_EQ(slow->state(), Subscription::State::kTooSlow);
+  EXPECT_THAT(TakeAll(*slow), IsEmpty());
+}
+
 TEST_F(EventHubTest, DroppedReaderThatStaysIsAbandoned) {
   const auto slow = Subscribe();
   for (int i = 1; i <= 4; ++i) hub_.Publish(Record(i));
