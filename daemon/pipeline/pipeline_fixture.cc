@@ -95,6 +95,7 @@ void PipelineFixture::StartStation() {
                       .metrics = metrics_.get(),
                       .http = &http_,
                       .progress = [this](const v1::Progress& progress) {
+                        if (on_progress_) on_progress_(progress);
                         absl::MutexLock lock(&mutex_);
                         progress_.push_back(progress);
                       }};

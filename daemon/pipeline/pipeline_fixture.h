@@ -181,6 +181,8 @@ class PipelineFixture : public ::testing::Test {
   std::unique_ptr<telemetry::Metrics> metrics_ = telemetry::NullMetrics();
   FakeHttp http_;
   PipelineOptions options_;
+  // Called with each progress message on the worker's thread. Set before StartStation.
+  std::function<void(const v1::Progress&)> on_progress_;
   std::string bundle_;
   std::unique_ptr<Scheduler> scheduler_;
 

@@ -143,6 +143,21 @@ TEST_F(SchedulerFaultTest, AStepThatTakesTooLongIsNamed) {
   EXPECT_THAT(end.error_detail, HasSubstr("connect took longer than 500ms"));
 }
 
+TEST_F(SchedulerFaultTest, AStepThatEndsWellButTooLateHasTimedOut) {
+  options_.timeouts.verify = absl::Seconds(10);
+  on_progress_ = [this](const v1::Progress& progress) {
+    // Everything is checked; until the step returns, its time runs out.
+    if (progress.step() == v1::STEP_VERIFY && progress.done_bytes() > 0 &&
+        progress.done_bytes() == progress.total_bytes()) {
+      clock_.Sleep(absl::Seconds(12));
+    }
+  };
+  const Deployment end = RunWith({});
+  EXPECT_EQ(end.state, DeploymentState::kFailed);
+  EXPECT_EQ(end.error_code, "STEP_TIMED_OUT") << end.error_detail;
+  EXPECT_EQ(end.step, v1::STEP_VERIFY);
+}
+
 TEST_F(SchedulerFaultTest, HttpConfirmationIsTriedFiveTimesAndComparesTheMac) {
   options_.confirm.http = true;
   const absl::Status no = errors::MakeError(errors::ErrorCode::kBoardNetworkUnreachable, "no");
