@@ -72,7 +72,7 @@ absl::Status WatchStream::Begin(const v1::WatchEventsRequest& request) {
       return FieldError("after_sequence", "must not be negative");
     }
     phase_ = Phase::kHistory;
-    position_ = request.after_sequence();
+    position_ = read_position_ = request.after_sequence();
   } else {
     subscription_->Activate();
   }
@@ -120,10 +120,9 @@ void WatchStream::SendLive() {
       case Subscription::Item::Kind::kNothing:
         return;
       case Subscription::Item::Kind::kEvent: {
-        if (item.event->sequence <= position_) continue;  // read from the ledger already
+        if (item.event->sequence <= read_position_) continue;  // read from the ledger already
         absl::StatusOr<v1::Event> event = pipeline::ToMessage(*item.event);
         if (!event.ok()) return End(event.status());
-        position_ = item.event->sequence;
         *message.mutable_event() = *std::move(event);
         break;
       }
@@ -155,7 +154,7 @@ void WatchStream::Load() {
     absl::MutexLock lock(&mutex_);
     if (ended_) return;
     phase = phase_;
-    position = position_;
+    position = read_position_;
   }
   const absl::Status status =
       phase == Phase::kSnapshot ? LoadSnapshot() : LoadPage(phase, position);
@@ -170,7 +169,7 @@ absl::Status WatchStream::LoadSnapshot() {
   v1::WatchEventsResponse message;
   ASSIGN_OR_RETURN(*message.mutable_snapshot(), TakeSnapshot(parts_, selection_));
   absl::MutexLock lock(&mutex_);
-  position_ = message.snapshot().last_sequence();
+  read_position_ = message.snapshot().last_sequence();
   phase_ = Phase::kLive;
   outbox_.push_back(std::move(message));
   return absl::OkStatus();
@@ -200,7 +199,7 @@ absl::Status WatchStream::LoadPage(Phase phase, int64_t position) {
   if (caught_up && phase == Phase::kHistory) subscription_->Activate();
 
   absl::MutexLock lock(&mutex_);
-  if (!page.empty()) position_ = page.back().sequence;
+  if (!page.empty()) read_position_ = page.back().sequence;
   outbox_ = std::move(messages);
   if (caught_up) phase_ = phase == Phase::kHistory ? Phase::kJoin : Phase::kLive;
   return absl::OkStatus();
@@ -208,6 +207,8 @@ absl::Status WatchStream::LoadPage(Phase phase, int64_t position) {
 
 void WatchStream::Send(v1::WatchEventsResponse message) {
   current_ = std::move(message);
+  if (current_.has_event()) position_ = current_.event().sequence();
+  if (current_.has_snapshot()) position_ = current_.snapshot().last_sequence();
   writing_ = true;
   StartWrite(&current_);
 }

@@ -68,6 +68,8 @@ class WatchStream final : public grpc::ServerWriteReactor<v1::WatchEventsRespons
   std::shared_ptr<WatchStream> self_ ABSL_GUARDED_BY(mutex_);
   Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kSnapshot;
   int64_t position_ ABSL_GUARDED_BY(mutex_) = 0;  // everything up to here was sent or filtered
+  // Everything up to here was read from the ledger; what was not sent yet is in the outbox.
+  int64_t read_position_ ABSL_GUARDED_BY(mutex_) = 0;
   std::deque<v1::WatchEventsResponse> outbox_ ABSL_GUARDED_BY(mutex_);
   v1::WatchEventsResponse current_ ABSL_GUARDED_BY(mutex_);  // being written
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;

@@ -187,6 +187,28 @@ TEST_F(WatchTest, SlowReaderIsDroppedAndMayResume) {
   EXPECT_THAT(Sequences(*again, 1), ElementsAre(last + 1));
 }
 
+TEST_F(WatchTest, ReaderDroppedInItsHistoryIsToldWhereItStopped) {
+  const std::string big(200'000, 'x');
+  for (int i = 0; i < 100; ++i) AppendAudit(big);  // one page, more than the transport takes
+  Reader reader = Watch(After(0));
+  EXPECT_THAT(Sequences(*reader, 1), ElementsAre(1));
+  for (int i = 0;
+       i < 1000 && absl::StrContains(metrics_->Expose(), "kiln_events_dropped_total 0\n"); ++i) {
+    AppendAudit("new");
+  }
+
+  int64_t last = 1;
+  v1::WatchEventsResponse message;
+  while (reader->Read(&message)) {
+    if (message.has_event()) last = message.event().sequence();
+  }
+
+  const grpc::Status status = reader->Finish();
+  EXPECT_EQ(Describe(status), "RESOURCE_EXHAUSTED READER_TOO_SLOW");
+  EXPECT_TRUE(absl::EndsWith(status.error_message(), absl::StrCat(" ", last)))
+      << status.error_message() << ", but the last event was " << last;
+}
+
 TEST_F(WatchTest, ClientsMayLeaveAtAnyMoment) {
   for (int i = 0; i < 300; ++i) AppendAudit("history");
   std::vector<std::thread> clients;
