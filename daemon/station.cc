@@ -54,9 +54,14 @@ api::BoardIdentifier IdentifierOf(base::Clock& clock, const esp::FlasherOptions&
                         const base::Cancellation& cancellation) -> absl::StatusOr<esp::BoardFacts> {
         ASSIGN_OR_RETURN(const std::unique_ptr<ports::ByteStream> stream, opener.Open());
         const auto flasher = esp::Flasher::Create(*stream, clock, cancellation, options);
-        RETURN_IF_ERROR(flasher->Connect());
-        const absl::StatusOr<esp::BoardFacts> facts = flasher->Identify();
-        const absl::Status booted = flasher->Boot();
+        const absl::Status connected = flasher->Connect();
+        const absl::StatusOr<esp::BoardFacts> facts =
+            connected.ok() ? flasher->Identify() : absl::StatusOr<esp::BoardFacts>(connected);
+        // However it ended, the board must not stay in its loader: neither a client that went away
+        // nor a loader that did not answer may keep it there.
+        const base::Cancellation never;
+        const auto releaser = esp::Flasher::Create(*stream, clock, never, options);
+        const absl::Status booted = facts.ok() ? flasher->Boot() : releaser->Boot();
         return facts.ok() && !booted.ok() ? absl::StatusOr<esp::BoardFacts>(booted) : facts;
       };
 }
@@ -75,7 +80,10 @@ absl::StatusOr<std::unique_ptr<Station>> Station::Start(const Config& config, te
   station->BuildHealth();
   station->BuildPipeline();
   RETURN_IF_ERROR(station->RecordStart());
+  // What is plugged in already is known before the first order can come.
+  station->boards_->ScanNow();
   RETURN_IF_ERROR(station->boards_->Start()) << "looking for boards";
+  station->health_->Start();
   RETURN_IF_ERROR(station->scheduler_->Start()) << "continuing deployments";
   RETURN_IF_ERROR(station->StartServing());
   return station;
@@ -86,7 +94,11 @@ Station::~Station() {
   server_.reset();
   metrics_server_.reset();
   if (boards_ != nullptr) boards_->Stop();
-  scheduler_.reset();
+  {
+    absl::MutexLock lock(&pipeline_mutex_);
+    observing_ = nullptr;
+  }
+  scheduler_.reset();  // joins its workers, which may still make the registry tell of changes
 }
 
 absl::Status Station::OpenStores() {
@@ -136,9 +148,19 @@ absl::Status Station::BuildBoards() {
 }
 
 void Station::BuildHealth() {
-  health_ = std::make_unique<telemetry::HealthMonitor>(
-      MakeHealthProbes(config_, {ledger_.get(), boards_.get(), bundles_.get(), &stubs_, &files_}),
-      clock_, *metrics_);
+  std::vector<telemetry::HealthProbe> probes =
+      MakeHealthProbes(config_, {ledger_.get(), boards_.get(), bundles_.get(), &stubs_, &files_});
+  for (telemetry::HealthProbe& probe : probes) {
+    if (probe.name != "export_folder") continue;
+    // Asking for the free space may hang as the check may, so it happens where the check does.
+    probe.probe = [this, check = probe.probe](std::string& message) {
+      const absl::Status status = check(message);
+      metrics_->SetExportFolder(status.ok(),
+                                files_.FreeBytes(config_.export_directory).value_or(0));
+      return status;
+    };
+  }
+  health_ = std::make_unique<telemetry::HealthMonitor>(std::move(probes), clock_, *metrics_);
   health_->SetOnChange([this](const v1::Health& health) { OnHealthChange(health); });
 }
 
@@ -174,6 +196,8 @@ void Station::BuildPipeline() {
   options.flasher = flasher_options_;
   options.failpoint = FailpointOf(config_);
   scheduler_ = pipeline::Scheduler::Create(parts, options);
+  absl::MutexLock lock(&pipeline_mutex_);
+  observing_ = scheduler_.get();
 }
 
 absl::Status Station::StartServing() {
@@ -259,9 +283,11 @@ void Station::OnBoardChange(const boards::BoardInfo& board) {
   }
   v1::Event event;
   event.set_kind(v1::EVENT_KIND_BOARD);
-  *event.mutable_board() = pipeline::ToMessage(board, scheduler_->RunningOn(board.port));
+  absl::ReaderMutexLock lock(&pipeline_mutex_);
+  *event.mutable_board() = pipeline::ToMessage(
+      board, observing_ == nullptr ? std::string() : observing_->RunningOn(board.port));
   Append(event, event.board().name());
-  scheduler_->OnBoardChange(board);
+  if (observing_ != nullptr) observing_->OnBoardChange(board);
 }
 
 void Station::OnHealthChange(const v1::Health& health) {
@@ -285,13 +311,11 @@ void Station::Append(const v1::Event& event, const std::string& subject) {
 }
 
 void Station::Tick() {
-  const v1::Health health = health_->Evaluate();
+  const v1::Health health = health_->Evaluate();  // never waits for a folder
   metrics_->SetLedgerSize(SizeOf(ledger_path_), SizeOf(ledger_path_ + "-wal"));
-  bool writable = false;
   for (const v1::HealthCheck& check : health.checks()) {
-    if (check.name() == "export_folder") writable = check.ok();
+    if (check.name() == "export_folder" && !check.ok()) metrics_->SetExportFolder(false, 0);
   }
-  metrics_->SetExportFolder(writable, files_.FreeBytes(config_.export_directory).value_or(0));
 }
 
 void Station::Drain() {
@@ -303,6 +327,7 @@ void Station::Drain() {
   }
   server_->Stop(kServerStopTimeout);
   boards_->Stop();
+  health_->Stop();  // STOPPED is to be the last event
   RecordStationEvent(v1::StationEvent::TYPE_STOPPED);
 }
 

@@ -53,7 +53,7 @@ class Station {
   absl::Status StartServing();
   absl::Status RecordStart();
   void RecordStationEvent(v1::StationEvent::Type type);
-  void OnBoardChange(const boards::BoardInfo& board);
+  void OnBoardChange(const boards::BoardInfo& board) ABSL_LOCKS_EXCLUDED(pipeline_mutex_);
   void OnHealthChange(const v1::Health& health);
   void Append(const v1::Event& event, const std::string& subject);
 
@@ -77,6 +77,11 @@ class Station {
   std::unique_ptr<pipeline::Scheduler> scheduler_;
   std::unique_ptr<api::Server> server_;
   std::unique_ptr<telemetry::MetricsServer> metrics_server_;
+
+  // The scheduler for the registry's observer: null before it is built and once it goes down, while
+  // its last workers may still look for boards. Read-locked while it is called.
+  absl::Mutex pipeline_mutex_;
+  pipeline::Scheduler* observing_ ABSL_GUARDED_BY(pipeline_mutex_) = nullptr;
 
   absl::Mutex boards_mutex_;
   // Presence by port, to tell arrivals from other changes.

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/synchronization/notification.h"
 #include "base/fake_clock.h"
 #include "base/fake_file_system.h"
 #include "daemon/telemetry/health_checks.h"
@@ -42,6 +43,7 @@ class HealthTest : public ::testing::Test {
 
   v1::Health EvaluateLater() {
     clock_.Advance(absl::Seconds(2));
+    monitor_->Refresh();
     return monitor_->Evaluate();
   }
 
@@ -88,12 +90,12 @@ TEST_F(HealthTest, NamesEachCheckAndWhatIsWrong) {
 }
 
 TEST_F(HealthTest, ProbesRunAtMostOnceASecond) {
-  monitor_->Evaluate();
+  monitor_->Refresh();
   clock_.Advance(absl::Milliseconds(999));
-  monitor_->Evaluate();
+  monitor_->Refresh();
   EXPECT_EQ(critical_.calls, 1);
   clock_.Advance(absl::Milliseconds(1));
-  monitor_->Evaluate();
+  monitor_->Refresh();
   EXPECT_EQ(critical_.calls, 2);
 }
 
@@ -112,6 +114,39 @@ TEST_F(HealthTest, OnlyChangesAreReported) {
   EvaluateLater();
   ASSERT_EQ(changes_.size(), 3u);
   EXPECT_EQ(changes_[2].level(), v1::Health::LEVEL_HEALTHY);
+}
+
+// The folder's probe hangs, as on a dead network mount, until the test lets it go.
+TEST(HealthMonitorTest, CheckThatDoesNotComeBackFailsAndStopsNobody) {
+  base::FakeClock clock;
+  const std::unique_ptr<Metrics> metrics = NullMetrics();
+  absl::Notification entered;
+  absl::Notification release;
+  absl::Notification recovered;
+  HealthMonitor monitor({{"export_folder", true,
+                          [&](std::string&) {
+                            entered.Notify();
+                            release.WaitForNotification();
+                            return absl::OkStatus();
+                          }}},
+                        clock, *metrics);
+  monitor.SetOnChange([&](const v1::Health& health) {
+    if (health.level() == v1::Health::LEVEL_HEALTHY) recovered.Notify();
+  });
+  monitor.Start();
+  entered.WaitForNotification();
+  clock.Advance(absl::Seconds(11));
+
+  const v1::Health hanging = monitor.Evaluate();
+
+  EXPECT_EQ(hanging.level(), v1::Health::LEVEL_UNHEALTHY);
+  ASSERT_EQ(hanging.checks_size(), 1);
+  EXPECT_EQ(hanging.checks(0).name(), "export_folder");
+  EXPECT_FALSE(hanging.checks(0).ok());
+  EXPECT_THAT(hanging.checks(0).message(), HasSubstr("does not come back"));
+  release.Notify();
+  recovered.WaitForNotification();
+  EXPECT_EQ(monitor.Evaluate().level(), v1::Health::LEVEL_HEALTHY);
 }
 
 TEST(HealthChecksTest, FolderProbeFailsWhenNothingCanBeWritten) {

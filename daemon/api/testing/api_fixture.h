@@ -33,6 +33,7 @@ class ApiTest : public ::testing::Test {
     ledger_->SetCommitObserver(
         [this](const storage::EventRecord& record) { hub_.Publish(record); });
     health_.SetOnChange([](const v1::Health&) {});
+    health_.Start();
     hub_.Start();
     parts_.ledger = ledger_.get();
     parts_.boards = &boards_;
