@@ -280,6 +280,38 @@ TEST_F(ServicesTest, ImportStoresOnceAndTellsOnce) {
   EXPECT_EQ(Events(v1::EVENT_KIND_BUNDLE)[0].bundle().name(), response.bundle().name());
 }
 
+TEST_F(ServicesTest, SilentImportIsEndedAndMakesRoom) {
+  server_->Stop(absl::Seconds(30));
+  options_.import_idle_timeout = absl::ZeroDuration();
+  options_.socket_path = folder_.Path("run/second.sock");
+  EventHub hub({}, base::SystemClock(), *metrics_);
+  parts_.hub = &hub;
+  auto server = Server::Start(parts_, options_);
+  ASSERT_TRUE(server.ok()) << server.status();
+  const auto stub = v1::Firmware::NewStub(grpc::CreateChannel(
+      absl::StrCat("unix:", options_.socket_path), grpc::InsecureChannelCredentials()));
+  for (int i = 0; i < 4; ++i) {  // more than may run at once
+    v1::ImportBundleResponse response;
+    const auto context = Context();
+    const auto writer = stub->ImportBundle(context.get(), &response);
+    const grpc::Status status = writer->Finish();  // nothing was sent, nor the end
+    EXPECT_THAT(status.error_message(), HasSubstr("stopped arriving")) << i;
+  }
+  (*server)->Stop(absl::Seconds(30));
+}
+
+TEST_F(ServicesTest, CancelledUploadStoresNothing) {
+  v1::ImportBundleResponse response;
+  const auto context = Context();
+  const auto writer = firmware_->ImportBundle(context.get(), &response);
+  ASSERT_TRUE(writer->Write(Header()));
+  ASSERT_TRUE(writer->Write(Chunk("half a pack")));
+  context->TryCancel();
+  EXPECT_EQ(writer->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  server_->Stop(absl::Seconds(30));  // after every call has ended
+  EXPECT_TRUE(bundles_.List(/*include_retired=*/true).empty());
+}
+
 TEST_F(ServicesTest, ImportRefusesWhatBreaksItsRules) {
   const std::string mib(1 << 20, 'x');
   v1::ImportBundleRequest nameless;

@@ -17,8 +17,8 @@
 namespace kiln::api {
 
 grpc::ServerReadReactor<v1::ImportBundleRequest>* FirmwareService::ImportBundle(
-    grpc::CallbackServerContext* /*context*/, v1::ImportBundleResponse* response) {
-  return ImportStream::Start(parts_, imports_, response);
+    grpc::CallbackServerContext* context, v1::ImportBundleResponse* response) {
+  return ImportStream::Start(parts_, context, import_idle_timeout_, imports_, response);
 }
 
 grpc::ServerUnaryReactor* FirmwareService::ListBundles(grpc::CallbackServerContext* context,

@@ -13,7 +13,8 @@ namespace kiln::api {
 // Imports and retirements are events. Owned by the API server.
 class FirmwareService final : public v1::Firmware::CallbackService {
  public:
-  explicit FirmwareService(const ApiParts& parts) : parts_(parts) {}
+  FirmwareService(const ApiParts& parts, absl::Duration import_idle_timeout)
+      : parts_(parts), import_idle_timeout_(import_idle_timeout) {}
 
   grpc::ServerReadReactor<v1::ImportBundleRequest>* ImportBundle(
       grpc::CallbackServerContext* context, v1::ImportBundleResponse* response) override;
@@ -32,6 +33,7 @@ class FirmwareService final : public v1::Firmware::CallbackService {
   absl::StatusOr<v1::Bundle> Retire(const v1::RetireBundleRequest& request) const;
 
   const ApiParts& parts_;
+  const absl::Duration import_idle_timeout_;
   // Packages are held in memory while they arrive; this bounds how many at once.
   std::atomic<int> imports_{0};
 };

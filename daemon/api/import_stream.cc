@@ -8,6 +8,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/status_macros.h"
 #include "daemon/api/methods.h"
 #include "daemon/api/rpc_error.h"
@@ -48,8 +50,10 @@ absl::Status AppendBundleEvent(const ApiParts& parts, const firmware::Bundle& bu
 }
 
 grpc::ServerReadReactor<v1::ImportBundleRequest>* ImportStream::Start(
-    const ApiParts& parts, std::atomic<int>& running, v1::ImportBundleResponse* response) {
-  const std::shared_ptr<ImportStream> stream(new ImportStream(parts, running, response));
+    const ApiParts& parts, grpc::CallbackServerContext* context, absl::Duration idle_timeout,
+    std::atomic<int>& running, v1::ImportBundleResponse* response) {
+  const std::shared_ptr<ImportStream> stream(
+      new ImportStream(parts, context, idle_timeout, running, response));
   absl::MutexLock lock(&stream->mutex_);
   stream->self_ = stream;
   if (running.load() > kMaxImports) {
@@ -57,13 +61,21 @@ grpc::ServerReadReactor<v1::ImportBundleRequest>* ImportStream::Start(
                                   "other packages are being imported; try again"));
   } else {
     stream->StartRead(&stream->incoming_);
+    stream->Watch(idle_timeout);
   }
   return stream.get();
 }
 
-ImportStream::ImportStream(const ApiParts& parts, std::atomic<int>& running,
+ImportStream::ImportStream(const ApiParts& parts, grpc::CallbackServerContext* context,
+                           absl::Duration idle_timeout, std::atomic<int>& running,
                            v1::ImportBundleResponse* response)
-    : parts_(parts), running_(running), response_(response), start_(parts.clock->Monotonic()) {
+    : parts_(parts),
+      context_(context),
+      running_(running),
+      response_(response),
+      idle_timeout_(idle_timeout),
+      start_(parts.clock->Monotonic()),
+      last_message_(start_) {
   ++running_;
 }
 
@@ -73,17 +85,36 @@ void ImportStream::OnReadDone(bool ok) {
   absl::MutexLock lock(&mutex_);
   if (ended_) return;
   if (ok) {
+    last_message_ = parts_.clock->Monotonic();
     if (const absl::Status status = Accept(incoming_); !status.ok()) return End(status);
     StartRead(&incoming_);
     return;
   }
+  receiving_ = false;
   // The client has sent everything, or is gone.
-  if (cancelled_) return End(absl::CancelledError("the client went away"));
+  if (cancelled_ || context_->IsCancelled())
+    return End(absl::CancelledError("the client went away"));
   if (!has_header_) return End(FieldError("header", "must be the first message"));
   if (package_.empty()) return End(FieldError("chunk", "the package is empty"));
   if (!parts_.slow->Post([stream = shared_from_this()] { stream->Import(); })) {
     End(errors::MakeError(errors::ErrorCode::kStationBusy, "too many calls at once"));
   }
+}
+
+void ImportStream::Watch(absl::Duration wait) {
+  alarm_ = std::make_unique<grpc::Alarm>();
+  alarm_->Set(absl::ToChronoTime(absl::Now() + wait), [weak = weak_from_this()](bool fired) {
+    if (!fired) return;
+    if (const auto stream = weak.lock(); stream != nullptr) stream->EndIfSilent();
+  });
+}
+
+void ImportStream::EndIfSilent() {
+  absl::MutexLock lock(&mutex_);
+  if (ended_ || !receiving_) return;
+  const absl::Duration left = last_message_ + idle_timeout_ - parts_.clock->Monotonic();
+  if (left > absl::ZeroDuration()) return Watch(left);
+  End(errors::MakeError(errors::ErrorCode::kStepTimedOut, "the package stopped arriving"));
 }
 
 absl::Status ImportStream::Accept(v1::ImportBundleRequest& message) {
@@ -114,7 +145,10 @@ void ImportStream::Import() {
   v1::ImportBundleHeader header;
   {
     absl::MutexLock lock(&mutex_);
-    if (cancelled_) return End(absl::CancelledError("the client went away"));
+    // Asked again: a broken connection may be known as such only after its last read.
+    if (cancelled_ || context_->IsCancelled()) {
+      return End(absl::CancelledError("the client went away"));
+    }
     package = std::move(package_);
     header = header_;
   }
@@ -152,8 +186,10 @@ void ImportStream::OnCancel() {
 }
 
 void ImportStream::OnDone() {
-  std::shared_ptr<ImportStream> self;  // released after the lock
+  std::shared_ptr<ImportStream> self;  // both released after the lock
+  std::unique_ptr<grpc::Alarm> alarm;
   absl::MutexLock lock(&mutex_);
+  alarm = std::move(alarm_);
   self = std::move(self_);
 }
 

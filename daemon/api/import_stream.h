@@ -10,6 +10,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "daemon/api/api_parts.h"
+#include "grpcpp/alarm.h"
 #include "grpcpp/grpcpp.h"
 #include "kiln/v1/firmware.pb.h"
 
@@ -31,7 +32,8 @@ class ImportStream final : public grpc::ServerReadReactor<v1::ImportBundleReques
 
   // `running` counts the calls of this kind.
   static grpc::ServerReadReactor<v1::ImportBundleRequest>* Start(
-      const ApiParts& parts, std::atomic<int>& running, v1::ImportBundleResponse* response);
+      const ApiParts& parts, grpc::CallbackServerContext* context, absl::Duration idle_timeout,
+      std::atomic<int>& running, v1::ImportBundleResponse* response);
   ~ImportStream() override;
 
   void OnReadDone(bool ok) override;
@@ -39,17 +41,23 @@ class ImportStream final : public grpc::ServerReadReactor<v1::ImportBundleReques
   void OnDone() override;
 
  private:
-  ImportStream(const ApiParts& parts, std::atomic<int>& running,
+  ImportStream(const ApiParts& parts, grpc::CallbackServerContext* context,
+               absl::Duration idle_timeout, std::atomic<int>& running,
                v1::ImportBundleResponse* response);
 
   absl::Status Accept(v1::ImportBundleRequest& message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Looks again when the stream may have been silent for the idle timeout.
+  void Watch(absl::Duration wait) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void EndIfSilent() ABSL_LOCKS_EXCLUDED(mutex_);
   // On the slow pool.
   void Import();
   void End(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const ApiParts& parts_;
+  grpc::CallbackServerContext* const context_;
   std::atomic<int>& running_;
   v1::ImportBundleResponse* const response_;
+  const absl::Duration idle_timeout_;
   const absl::Duration start_;
 
   absl::Mutex mutex_;
@@ -58,6 +66,9 @@ class ImportStream final : public grpc::ServerReadReactor<v1::ImportBundleReques
   bool has_header_ ABSL_GUARDED_BY(mutex_) = false;
   v1::ImportBundleHeader header_ ABSL_GUARDED_BY(mutex_);
   std::string package_ ABSL_GUARDED_BY(mutex_);
+  absl::Duration last_message_ ABSL_GUARDED_BY(mutex_);
+  bool receiving_ ABSL_GUARDED_BY(mutex_) = true;
+  std::unique_ptr<grpc::Alarm> alarm_ ABSL_GUARDED_BY(mutex_);
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
 };

@@ -123,7 +123,7 @@ class GrpcServer final : public Server {
   StationService station_{parts_};
   BoardsService boards_{parts_};
   DeploymentsService deployments_{parts_};
-  FirmwareService firmware_{parts_};
+  FirmwareService firmware_{parts_, options_.import_idle_timeout};
   bool stopped_ = false;
   std::unique_ptr<grpc::Server> server_;  // last: gone before what it calls
 };

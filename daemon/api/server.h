@@ -20,6 +20,8 @@ struct ServerOptions {
   std::string tls_certificate;
   std::string tls_key;
   std::string tls_client_ca;
+  // An import that sends nothing for so long is ended, so that it does not keep others out.
+  absl::Duration import_idle_timeout = absl::Seconds(30);
 };
 
 // The station's gRPC server: Kiln's services, grpc.health.v1 (under "" and each service's name) and
