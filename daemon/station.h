@@ -35,8 +35,8 @@ class Station {
   static absl::StatusOr<std::unique_ptr<Station>> Start(const Config& config, telemetry::Log& log);
   ~Station();
 
-  // To be called every few seconds: looks at health and sizes. That it returns proves that the
-  // ledger is not stuck, which is what the watchdog wants to know.
+  // To be called every few seconds: asks for a new look at health and sizes, and waits for none of
+  // them. A ledger or folder that hangs shows as a failed check, not as a dead daemon.
   void Tick();
 
   // NOT_SERVING, no new work, running writes to a safe point, streams ended; within the configured
