@@ -93,15 +93,16 @@ class HostileInputTest(unittest.TestCase):
         self.refused("CUSTOMER_INVALID", "deploy", *CUSTOMER, "--expiry", "2026-02-30",
                      "--bundle", self.bundle, "--no-wait")
 
-    def test_a_request_of_ten_megabytes(self):
-        # The command line cannot carry it (the kernel limits arguments), so it goes through a bundle's title.
-        path = self.station.home / "big.py"
-        big = self.station.home / "big.bin"
-        big.write_bytes(os.urandom(65 << 20))
-        done = self.station.kiln("firmware", "import", big, check=False)
-        self.assertNotEqual(done.returncode, 0)
-        self.assertFalse(path.exists())
-        self.assertEqual(self.station.answers("health")[0]["level"], "LEVEL_HEALTHY")
+    def test_a_package_over_the_limit(self):
+        small = Station([], config="[firmware]\nmax_package_mib = 1")
+        self.addCleanup(small.close)
+        small.start()
+        package = small.home / "big.bin"
+        package.write_bytes(os.urandom(10 << 20))
+        done = small.kiln("firmware", "import", package, check=False)
+        self.assertEqual(json.loads(done.stderr)["code"], "BUNDLE_TOO_LARGE", done.stderr)
+        self.assertEqual(small.answers("firmware", "list"), [])
+        self.assertEqual(small.answers("health")[0]["level"], "LEVEL_HEALTHY")
 
     def test_unknown_things(self):
         self.assertEqual(self.station.kiln("deployments", "show", "none", check=False).returncode, 4)
