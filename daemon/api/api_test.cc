@@ -304,7 +304,9 @@ TEST_F(ServicesTest, CancelledUploadStoresNothing) {
   v1::ImportBundleResponse response;
   const auto context = Context();
   const auto writer = firmware_->ImportBundle(context.get(), &response);
-  ASSERT_TRUE(writer->Write(Header()));
+  v1::ImportBundleRequest header = Header();
+  header.mutable_header()->set_size_bytes(22);
+  ASSERT_TRUE(writer->Write(header));
   ASSERT_TRUE(writer->Write(Chunk("half a pack")));
   context->TryCancel();
   EXPECT_EQ(writer->Finish().error_code(), grpc::StatusCode::CANCELLED);
@@ -327,6 +329,11 @@ TEST_F(ServicesTest, ImportRefusesWhatBreaksItsRules) {
   EXPECT_EQ(Import({Header(), Chunk(mib), Chunk(mib), Chunk(mib), Chunk("x")}, &response),
             "RESOURCE_EXHAUSTED BUNDLE_TOO_LARGE");
   EXPECT_EQ(Import({Header(), Chunk("bad")}, &response), "INVALID_ARGUMENT BUNDLE_INVALID");
+  v1::ImportBundleRequest sized = Header();
+  sized.mutable_header()->set_size_bytes(3);
+  EXPECT_EQ(Import({sized, Chunk("xx")}, &response), "INVALID_ARGUMENT BUNDLE_INVALID");
+  EXPECT_EQ(Import({sized, Chunk("xx"), Chunk("xx")}, &response),
+            "INVALID_ARGUMENT BUNDLE_INVALID");
   EXPECT_TRUE(Events(v1::EVENT_KIND_BUNDLE).empty());
   EXPECT_EQ(Import({Header(), Chunk(mib), Chunk(mib), Chunk(mib)}, &response), "OK")
       << "exactly the limit is fine";

@@ -96,6 +96,11 @@ void ImportStream::OnReadDone(bool ok) {
     return End(absl::CancelledError("the client went away"));
   if (!has_header_) return End(FieldError("header", "must be the first message"));
   if (package_.empty()) return End(FieldError("chunk", "the package is empty"));
+  if (header_.size_bytes() != 0 && package_.size() != header_.size_bytes()) {
+    return End(errors::MakeError(errors::ErrorCode::kBundleInvalid,
+                                 absl::StrCat(header_.file_name(), ": ", package_.size(), " of ",
+                                              header_.size_bytes(), " bytes arrived")));
+  }
   if (!parts_.slow->Post([stream = shared_from_this()] { stream->Import(); })) {
     End(errors::MakeError(errors::ErrorCode::kStationBusy, "too many calls at once"));
   }

@@ -67,6 +67,7 @@ grpc::Status Send(Session& session, const ImportOptions& options, const Package&
   header->set_version(options.version);
   header->set_chip(options.chip);
   header->set_validate_only(options.validate_only);
+  header->set_size_bytes(package.bytes.size());
   bool open = writer->Write(message);
   for (size_t at = 0; open && at < package.bytes.size(); at += kChunkBytes) {
     message.set_chunk(package.bytes.substr(at, kChunkBytes));
