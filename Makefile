@@ -6,7 +6,7 @@ export CCACHE_DIR ?= $(HOME)/.cache/ccache
 export CCACHE_BASEDIR ?= $(CURDIR)
 export CCACHE_NOHASHDIR ?= 1
 
-.PHONY: help setup build test demo check bench format clean
+.PHONY: help setup build gateway test demo check bench format clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,10 @@ $(BUILD)/build.ninja: CMakeLists.txt
 
 build: setup $(BUILD)/build.ninja ## build everything into build/
 	@cmake --build $(BUILD)
+	@scripts/build-gateway $(BUILD)
+
+gateway: ## build kiln-gateway alone
+	@scripts/build-gateway $(BUILD)
 
 test: build ## build, then run every test that needs no special machinery
 	@KILN_STUBS=$(STUBS) scripts/run-tests $(BUILD)

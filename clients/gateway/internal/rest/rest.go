@@ -1,0 +1,66 @@
+// Package rest translates between the station's calls and HTTP, by the table in contract/routes.yaml.
+package rest
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"kiln.local/gateway/contract/kilnv1"
+	"kiln.local/gateway/internal/failure"
+)
+
+// Deadline of every call that answers once. Reading a board's chip or checking a ledger takes seconds.
+const Deadline = 30 * time.Second
+
+// JSON is the form of every message: names in camelCase as Protobuf's JSON has it, every field present.
+// A field that the contract does not know is an error, so that a typing mistake is told, not ignored.
+var JSON = &runtime.JSONPb{
+	MarshalOptions:   protojson.MarshalOptions{EmitUnpopulated: true},
+	UnmarshalOptions: protojson.UnmarshalOptions{DiscardUnknown: false},
+}
+
+// New makes the handler of all translated routes.
+func New(ctx context.Context, conn *grpc.ClientConn) (http.Handler, error) {
+	none := func(string) (string, bool) { return "", false }
+	mux := runtime.NewServeMux(
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, JSON),
+		runtime.WithErrorHandler(writeError),
+		runtime.WithRoutingErrorHandler(writeRoutingError),
+		// No header becomes metadata and none comes back: who asks is told by internal/identity alone.
+		runtime.WithIncomingHeaderMatcher(none),
+		runtime.WithOutgoingHeaderMatcher(none),
+		runtime.WithOutgoingTrailerMatcher(none),
+		// Both let a form of another site call what only JSON may.
+		runtime.WithDisablePathLengthFallback(),
+		runtime.WithDisableHTTPMethodOverride(),
+	)
+	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
+		kilnv1.RegisterStationHandler, kilnv1.RegisterBoardsHandler,
+		kilnv1.RegisterDeploymentsHandler, kilnv1.RegisterFirmwareHandler,
+	} {
+		if err := register(ctx, mux, conn); err != nil {
+			return nil, err
+		}
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		bounded, cancel := context.WithTimeout(r.Context(), Deadline)
+		defer cancel()
+		w.Header().Set("Cache-Control", "no-store")
+		mux.ServeHTTP(w, r.WithContext(bounded))
+	}), nil
+}
+
+func writeError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler,
+	w http.ResponseWriter, r *http.Request, err error) {
+	failure.Write(w, r, err)
+}
+
+func writeRoutingError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler,
+	w http.ResponseWriter, r *http.Request, httpStatus int) {
+	failure.Write(w, r, failure.New(httpStatus, failure.RouteNotFound, r.Method+" "+r.URL.Path))
+}
