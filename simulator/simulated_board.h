@@ -99,6 +99,10 @@ class SimulatedBoard final : private LoaderPort {
   uint32_t board_baud_rate() const { return baud_; }
   bool in_download_mode() const { return mode_ == Mode::kDownload; }
   bool stub_running() const { return mode_ == Mode::kStub; }
+  // Whether the program in flash runs; a start that fails does not.
+  bool application_running() const {
+    return mode_ == Mode::kApplication && loop_period_ == absl::ZeroDuration();
+  }
   BoardStatistics statistics() const;
 
  private:
