@@ -6,7 +6,7 @@ export CCACHE_DIR ?= $(HOME)/.cache/ccache
 export CCACHE_BASEDIR ?= $(CURDIR)
 export CCACHE_NOHASHDIR ?= 1
 
-.PHONY: help setup build gateway test demo check bench format clean
+.PHONY: help setup build web gateway test demo check bench format clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,7 +19,11 @@ $(BUILD)/build.ninja: CMakeLists.txt
 
 build: setup $(BUILD)/build.ninja ## build everything into build/
 	@cmake --build $(BUILD)
+	@scripts/build-web
 	@scripts/build-gateway $(BUILD)
+
+web: ## build the operator's page alone
+	@scripts/build-web
 
 gateway: ## build kiln-gateway alone
 	@scripts/build-gateway $(BUILD)
@@ -37,8 +41,9 @@ check: ## the long suites: linters, sanitizers, oracles, crash tests (what .ci/r
 bench: build ## print the figures of docs/performance.md
 	@KILN_STUBS=$(STUBS) scripts/bench $(BUILD)
 
-format: ## format the C++ sources
+format: ## format the C++ sources and the page's
 	@git ls-files '*.cc' '*.h' | xargs clang-format-19 -i
+	@scripts/build-web packages && cd clients/web && npm run --silent format
 
 clean: ## remove the build folders
 	rm -rf build build-*

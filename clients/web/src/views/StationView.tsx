@@ -1,0 +1,108 @@
+import { useEffect } from 'preact/hooks';
+import type { Health, Role } from '../api/types';
+import { dateTime } from '../i18n/format';
+import type { TextKey } from '../i18n/texts';
+import { useApp } from './context';
+import { checkName } from './health';
+import { Icon, type IconName } from './Icon';
+import { useLoad } from './use-load';
+
+const LEVELS: Readonly<Record<Health['level'], { text: TextKey; icon: IconName; mode: string }>> = {
+  LEVEL_UNSPECIFIED: { text: 'levelUnknown', icon: 'offline', mode: 'absent' },
+  LEVEL_HEALTHY: { text: 'levelHealthy', icon: 'ready', mode: 'done' },
+  LEVEL_DEGRADED: { text: 'levelDegraded', icon: 'attention', mode: 'unusable' },
+  LEVEL_UNHEALTHY: { text: 'levelUnhealthy', icon: 'fault', mode: 'failed' },
+};
+
+const ROLE_TEXTS: Readonly<Record<Role, TextKey>> = {
+  viewer: 'roleViewer',
+  operator: 'roleOperator',
+  admin: 'roleAdmin',
+};
+
+export function StationView() {
+  const { state, t, language, actions, dispatch } = useApp();
+  // Health arrives by events only when it changes; a visit to this page asks afresh.
+  const asked = useLoad(() => actions.client.health(), [state.connection, state.health]);
+  const station = useLoad(() => actions.client.station(), [state.connection, state.lastSequence]);
+  useEffect(() => {
+    if (station.value) dispatch({ type: 'station', station: station.value });
+  }, [station.value, dispatch]);
+  const health = asked.value ?? state.health;
+  const level = LEVELS[health?.level ?? 'LEVEL_UNSPECIFIED'];
+  const info = state.station;
+  const facts: [string, string][] = [
+    [t('name'), info?.stationId ?? ''],
+    [t('version'), info?.version ?? ''],
+    [t('runningSince'), dateTime(language, info?.startTime)],
+    [
+      t('queue'),
+      info
+        ? t('queueText', { running: info.deploymentsRunning ?? 0, pending: info.deploymentsPending ?? 0 })
+        : '',
+    ],
+    [t('stream'), `${t(CONNECTION[state.connection])}, ${t('lastEvent', { n: state.lastSequence })}`],
+    [t('exportFolder'), info?.exportDirectory ?? ''],
+    [t('ledgerFile'), info?.ledgerPath ?? ''],
+    [t('schema'), info?.ledgerSchema ? String(info.ledgerSchema) : ''],
+    [t('sqlite'), info?.sqliteVersion ?? ''],
+    [t('fastLoaders'), info?.stubChips?.join(', ') || t('none')],
+    [t('you'), state.session?.role ? t(ROLE_TEXTS[state.session.role]) : ''],
+  ];
+  return (
+    <div class="page">
+      <div class="page-head">
+        <h1>{t('station')}</h1>
+      </div>
+      {info?.draining && <p class="stale">{t('draining')}</p>}
+      <div class="columns">
+        <section class="panel">
+          <h2>{t('health')}</h2>
+          <p class={`health-level badge badge-${level.mode}`}>
+            <Icon name={level.icon} /> {t(level.text)}
+          </p>
+          <ul class="checks">
+            {(health?.checks ?? []).map((check) => (
+              <li key={check.name} class={check.ok ? 'check-ok' : 'check-fails'}>
+                <Icon name={check.ok ? 'ready' : 'attention'} />
+                <div>
+                  <p class="check-name">
+                    {checkName(t, check.name)} · {t(check.ok ? 'ok' : 'fails')}
+                    {check.critical && !check.ok && <span class="chip">{t('critical')}</span>}
+                  </p>
+                  {check.message && (
+                    <p class="hint" lang="en">
+                      {check.message}
+                    </p>
+                  )}
+                </div>
+              </li>
+            ))}
+          </ul>
+        </section>
+        <section class="panel">
+          <h2>{t('about2')}</h2>
+          <dl class="facts">
+            {facts.map(
+              ([name, value]) =>
+                value !== '' && (
+                  <div key={name}>
+                    <dt>{name}</dt>
+                    <dd>{value}</dd>
+                  </div>
+                ),
+            )}
+          </dl>
+        </section>
+      </div>
+    </div>
+  );
+}
+
+const CONNECTION = {
+  connecting: 'connectionConnecting',
+  live: 'connectionLive',
+  reconnecting: 'connectionReconnecting',
+  restarting: 'connectionRestarting',
+  'signed-out': 'connectionReconnecting',
+} as const;
