@@ -20,10 +20,11 @@ function(kiln_binary name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 endfunction()
 
-# kiln_test(name SOURCES x_test.cc … DEPS … [TIMEOUT seconds] [LABELS …]): one GoogleTest program
-# `<name>_test`, run as one ctest test from the source folder.
+# kiln_test(name SOURCES x_test.cc … DEPS … [TIMEOUT seconds] [LABELS …] [WRAPPER program]): one
+# GoogleTest program `<name>_test`, run as one ctest test from the source folder. WRAPPER is a program
+# that runs the one named behind it, such as umockdev-wrapper.
 function(kiln_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "" "TIMEOUT;WRAPPER" "SOURCES;DEPS;LABELS" ${ARGN})
   if(NOT BUILD_TESTING)
     return()
   endif()
@@ -35,6 +36,11 @@ function(kiln_test name)
   endif()
   add_executable(${name}_test ${ARG_SOURCES})
   target_link_libraries(${name}_test PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main kiln_flags)
-  add_test(NAME ${name} COMMAND ${name}_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  add_test(NAME ${name} COMMAND ${ARG_WRAPPER} $<TARGET_FILE:${name}_test>
+    WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+  if(ARG_WRAPPER AND KILN_SANITIZE MATCHES address)
+    # What a wrapper preloads comes before the sanitizer's library.
+    set_tests_properties(${name} PROPERTIES ENVIRONMENT "ASAN_OPTIONS=verify_asan_link_order=0")
+  endif()
 endfunction()

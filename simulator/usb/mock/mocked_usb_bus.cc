@@ -1,0 +1,536 @@
+#include "simulator/usb/mock/mocked_usb_bus.h"
+
+#include <linux/capability.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/base/internal/raw_logging.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "simulator/usb/mock/mocked_sysfs.h"
+#include "simulator/usb/mock/usbfs_node.h"
+#include "simulator/usb/usb_device_model.h"
+
+namespace kiln::simulator {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kLastNumber = 127;  // of a device on a bus
+constexpr absl::Duration kLongWait = absl::Seconds(10);
+
+// Root may open any file. Without these two capabilities it is refused what others are: the mode of
+// a node means something. Of this thread and those it starts.
+void ObeyFileModes() {
+  __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+  if (::syscall(SYS_capget, &header, data) != 0) return;
+  data[0].effective &= ~(1u << CAP_DAC_OVERRIDE | 1u << CAP_DAC_READ_SEARCH);
+  ::syscall(SYS_capset, &header, data);
+}
+
+std::string TakeString(gchar* text) {
+  const std::string copy = text;
+  g_free(text);
+  return copy;
+}
+
+// Whether `place` is below `hub` ("1-2", or "usb1" for the root hub).
+bool IsBelow(const UsbTopology& place, absl::string_view hub) {
+  if (hub == absl::StrCat("usb", place.bus)) return true;
+  const char next =
+      hub.find('.') == absl::string_view::npos && hub.find('-') == absl::string_view::npos ? '-'
+                                                                                           : '.';
+  return absl::StartsWith(place.name, absl::StrCat(hub, std::string(1, next)));
+}
+
+}  // namespace
+
+MockedUsbBus::MockedUsbBus()
+    : clock_(base::SystemClock()),
+      testbed_(umockdev_testbed_new()),
+      root_(TakeString(umockdev_testbed_get_root_dir(testbed_))) {
+  ABSL_RAW_CHECK(umockdev_in_mock_environment(), "to be run under umockdev-wrapper");
+  ObeyFileModes();
+  // libusb does not start without these.
+  fs::create_directories(absl::StrCat(root_, "/dev/bus/usb/001"));
+  fs::create_directories(absl::StrCat(root_, "/sys/bus/usb/devices"));
+  {
+    absl::MutexLock lock(&plug_mutex_);
+    AddHubs(UsbTopology("1-1"));
+  }
+  thread_ = std::thread([this] { Run(); });
+}
+
+MockedUsbBus::~MockedUsbBus() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stop_ = changed_ = true;
+  }
+  thread_.join();
+  absl::MutexLock plug_lock(&plug_mutex_);
+  std::vector<Slot*> slots;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [place, slot] : slots_) slots.push_back(slot.get());
+  }
+  for (Slot* slot : slots) Detach(*slot);
+  {
+    absl::MutexLock lock(&mutex_);
+    clock_.AwaitCondition(
+        &mutex_,
+        [this] {
+          plug_mutex_.AssertReaderHeld();
+          return std::all_of(departed_.begin(), departed_.end(), [](const auto& attachment) {
+            return attachment->node->clients() == 0;
+          });
+        },
+        kLongWait);
+  }
+  DropDeparted();
+  // umockdev still calls for those that the test has left open.
+  for (std::unique_ptr<Attachment>& attachment : departed_) attachment.release();
+  g_object_unref(testbed_);
+}
+
+// --- What happens on the bus ---
+
+void MockedUsbBus::Plug(absl::string_view place, std::unique_ptr<UsbDeviceModel> model,
+                        MockedDeviceOptions options) {
+  absl::MutexLock plug_lock(&plug_mutex_);
+  DropDeparted();
+  const UsbTopology topology(place);
+  AddHubs(topology);
+  Slot* slot = nullptr;
+  {
+    absl::MutexLock lock(&mutex_);
+    std::unique_ptr<Slot>& entry = slots_[topology.name];
+    ABSL_RAW_CHECK(entry == nullptr, "the place is occupied");
+    entry = std::make_unique<Slot>(Slot{topology, std::move(model), std::move(options)});
+    slot = entry.get();
+    slot->model->Plug(clock_.Monotonic());
+    slot->times_left = slot->model->times_left();
+  }
+  Attach(*slot);
+}
+
+std::unique_ptr<UsbDeviceModel> MockedUsbBus::Unplug(absl::string_view place) {
+  absl::MutexLock plug_lock(&plug_mutex_);
+  Slot* slot = nullptr;
+  {
+    absl::MutexLock lock(&mutex_);
+    slot = &SlotAt(place);
+  }
+  Detach(*slot);
+  absl::MutexLock lock(&mutex_);
+  std::unique_ptr<UsbDeviceModel> model = std::move(slot->model);
+  model->Unplug();
+  slots_.erase(std::string(place));
+  return model;
+}
+
+void MockedUsbBus::Replug(absl::string_view place) {
+  absl::MutexLock plug_lock(&plug_mutex_);
+  DropDeparted();
+  Slot* slot = nullptr;
+  {
+    absl::MutexLock lock(&mutex_);
+    slot = &SlotAt(place);
+    ABSL_RAW_CHECK(slot->pulled, "it is still plugged in");
+    slot->pulled = false;
+    slot->model->Plug(clock_.Monotonic());
+    slot->times_left = slot->model->times_left();
+  }
+  Attach(*slot);
+}
+
+void MockedUsbBus::ResetHub(absl::string_view hub) {
+  absl::MutexLock plug_lock(&plug_mutex_);
+  std::vector<Slot*> below;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [place, slot] : slots_) {
+      if (IsBelow(slot->place, hub) && slot->attachment != nullptr) below.push_back(slot.get());
+    }
+  }
+  for (Slot* slot : below) Detach(*slot);
+  {
+    absl::MutexLock lock(&mutex_);
+    for (Slot* slot : below) slot->model->ResetBus(clock_.Monotonic());
+  }
+  for (Slot* slot : below) Attach(*slot);
+  DropDeparted();
+}
+
+void MockedUsbBus::Reenumerate(absl::string_view place) {
+  absl::MutexLock plug_lock(&plug_mutex_);
+  Slot* slot = nullptr;
+  {
+    absl::MutexLock lock(&mutex_);
+    slot = &SlotAt(place);
+  }
+  Detach(*slot);
+  {
+    absl::MutexLock lock(&mutex_);
+    slot->model->ResetBus(clock_.Monotonic());
+  }
+  Attach(*slot);
+}
+
+void MockedUsbBus::SetFaults(absl::string_view place, const MockedDeviceFaults& faults) {
+  absl::MutexLock plug_lock(&plug_mutex_);
+  const Attachment* attachment = nullptr;
+  {
+    absl::MutexLock lock(&mutex_);
+    Slot& slot = SlotAt(place);
+    slot.options.faults = faults;
+    attachment = slot.attachment.get();
+    if (attachment != nullptr) attachment->node->SetFaults(faults);
+  }
+  if (attachment != nullptr) MakeNode(*attachment, faults);
+}
+
+// --- What tests look at ---
+
+void MockedUsbBus::With(absl::string_view place,
+                        const std::function<void(UsbDeviceModel&)>& function) {
+  absl::MutexLock lock(&mutex_);
+  Slot& slot = SlotAt(place);
+  function(*slot.model);
+  if (slot.attachment != nullptr) slot.attachment->node->Advance();
+  Notice(slot);
+}
+
+SerialState MockedUsbBus::State(absl::string_view place, size_t port) {
+  absl::MutexLock lock(&mutex_);
+  return SlotAt(place).model->serial_port(port).state();
+}
+
+bool MockedUsbBus::AwaitState(absl::string_view place,
+                              const std::function<bool(const SerialState&)>& condition,
+                              size_t port) {
+  absl::MutexLock lock(&mutex_);
+  return clock_.AwaitCondition(
+      &mutex_,
+      [this, place, &condition, port] {
+        mutex_.AssertReaderHeld();
+        return condition(SlotAt(place).model->serial_port(port).state());
+      },
+      kLongWait);
+}
+
+bool MockedUsbBus::Occupied(absl::string_view place) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = slots_.find(std::string(place));
+  return found != slots_.end() && !found->second->pulled;
+}
+
+std::optional<int> MockedUsbBus::DeviceNumber(absl::string_view place) {
+  absl::MutexLock lock(&mutex_);
+  const Slot& slot = SlotAt(place);
+  if (slot.attachment == nullptr) return std::nullopt;
+  return slot.attachment->number;
+}
+
+bool MockedUsbBus::Claimed(absl::string_view place) {
+  absl::MutexLock lock(&mutex_);
+  const Slot& slot = SlotAt(place);
+  return slot.attachment != nullptr && slot.attachment->node->claimed();
+}
+
+bool MockedUsbBus::AwaitClaimed(absl::string_view place, bool claimed) {
+  absl::MutexLock lock(&mutex_);
+  return clock_.AwaitCondition(
+      &mutex_,
+      [this, place, claimed] {
+        mutex_.AssertReaderHeld();
+        const Slot& slot = SlotAt(place);
+        return (slot.attachment != nullptr && slot.attachment->node->claimed()) == claimed;
+      },
+      kLongWait);
+}
+
+bool MockedUsbBus::KernelDriverBound(absl::string_view place) {
+  absl::MutexLock lock(&mutex_);
+  const Slot& slot = SlotAt(place);
+  return slot.attachment != nullptr && slot.attachment->node->kernel_driver_bound();
+}
+
+UsbfsStatistics MockedUsbBus::statistics() {
+  absl::MutexLock plug_lock(&plug_mutex_);
+  absl::MutexLock lock(&mutex_);
+  UsbfsStatistics all = past_statistics_;
+  const auto add = [&all](const Attachment& attachment) {
+    all.ioctls += attachment.node->statistics().ioctls;
+    all.useless_reaps += attachment.node->statistics().useless_reaps;
+  };
+  for (const auto& [place, slot] : slots_) {
+    if (slot->attachment != nullptr) add(*slot->attachment);
+  }
+  for (const std::unique_ptr<Attachment>& attachment : departed_) add(*attachment);
+  return all;
+}
+
+// --- How it is done ---
+
+MockedUsbBus::Slot& MockedUsbBus::SlotAt(absl::string_view place) {
+  const auto found = slots_.find(std::string(place));
+  ABSL_RAW_CHECK(found != slots_.end(), "nothing is plugged in there");
+  return *found->second;
+}
+
+void MockedUsbBus::AddToTestbed(const std::string& description) {
+  GError* error = nullptr;
+  if (!umockdev_testbed_add_from_string(testbed_, description.c_str(), &error)) {
+    ABSL_RAW_LOG(FATAL, "umockdev: %s", error->message);
+  }
+}
+
+void MockedUsbBus::RemoveFromTestbed(const std::string& devpath) {
+  const std::string path = absl::StrCat("/sys", devpath);
+  // Removing alone sends no event.
+  umockdev_testbed_uevent(testbed_, path.c_str(), "remove");
+  umockdev_testbed_remove_device(testbed_, path.c_str());
+}
+
+void MockedUsbBus::AddHubs(const UsbTopology& place) {
+  const std::string root = absl::StrCat("usb", place.bus);
+  const auto make_plain_node = [this](int bus, int number) {
+    const std::string path = absl::StrCat(root_, UsbNodePath(bus, number));
+    fs::create_directories(fs::path(path).parent_path());
+    std::ofstream node(path);
+  };
+  if (hubs_.emplace(root, 1).second) {
+    last_number_[place.bus] = 1;
+    make_plain_node(place.bus, 1);
+    AddToTestbed(DescribeRootHub(place.bus));
+  }
+  const std::string parent = place.parent();
+  if (parent.empty() || hubs_.count(parent) != 0) return;
+  const UsbTopology hub(parent);
+  AddHubs(hub);
+  const int number = NextNumber(place.bus);
+  hubs_[parent] = number;
+  make_plain_node(place.bus, number);
+  AddToTestbed(DescribeHub(hub, number));
+}
+
+int MockedUsbBus::NextNumber(int bus) {
+  std::vector<int> used;
+  for (const auto& [place, number] : hubs_) used.push_back(number);
+  for (const std::unique_ptr<Attachment>& attachment : departed_) {
+    used.push_back(attachment->number);
+  }
+  absl::MutexLock lock(&mutex_);
+  for (const auto& [place, slot] : slots_) {
+    if (slot->attachment != nullptr) used.push_back(slot->attachment->number);
+  }
+  int& number = last_number_[bus];
+  do {
+    number = number == kLastNumber ? 2 : number + 1;
+  } while (std::find(used.begin(), used.end(), number) != used.end());
+  return number;
+}
+
+void MockedUsbBus::MakeNode(const Attachment& attachment, const MockedDeviceFaults& faults) const {
+  const fs::path node = absl::StrCat(root_, attachment.node_path);
+  fs::create_directories(node.parent_path());
+  fs::path target = attachment.node->terminal_path();
+  if (faults.permission_denied) {
+    target = absl::StrCat(root_, "/refused");
+    std::ofstream file(target);
+    fs::permissions(target, fs::perms::none);
+  }
+  fs::remove(node);
+  fs::create_symlink(target, node);
+}
+
+void MockedUsbBus::Attach(Slot& slot) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!slot.model->on_bus()) return;
+  }
+  const int number = NextNumber(slot.place.bus);
+  auto attachment = std::make_unique<Attachment>();
+  attachment->bus = this;
+  attachment->slot = &slot;
+  attachment->number = number;
+  attachment->node_path = UsbNodePath(slot.place.bus, number);
+  std::string description;
+  {
+    absl::MutexLock lock(&mutex_);
+    attachment->node = std::make_unique<UsbfsNode>(*slot.model, clock_, slot.options.kernel_driver,
+                                                   slot.options.faults);
+    description = DescribeUsbDevice(slot.place, number, *slot.model, slot.options.kernel_driver);
+  }
+  MakeNode(*attachment, slot.options.faults);
+  attachment->handler = umockdev_ioctl_base_new();
+  g_signal_connect(attachment->handler, "handle-ioctl", G_CALLBACK(OnIoctl), attachment.get());
+  g_signal_connect(attachment->handler, "client-connected", G_CALLBACK(OnConnected),
+                   attachment.get());
+  GError* error = nullptr;
+  if (!umockdev_testbed_attach_ioctl(testbed_, attachment->node_path.c_str(), attachment->handler,
+                                     &error)) {
+    ABSL_RAW_LOG(FATAL, "umockdev: %s", error->message);
+  }
+  {
+    absl::MutexLock lock(&mutex_);
+    slot.attachment = std::move(attachment);
+    Notice(slot);
+  }
+  AddToTestbed(description);
+}
+
+void MockedUsbBus::Detach(Slot& slot) {
+  std::unique_ptr<Attachment> attachment;
+  {
+    absl::MutexLock lock(&mutex_);
+    attachment = std::move(slot.attachment);
+    if (attachment == nullptr) return;
+    attachment->node->Disconnect();
+    attachment->slot = nullptr;
+  }
+  for (int interface : attachment->node->interfaces()) {
+    RemoveFromTestbed(absl::StrCat(slot.place.devpath(), "/", slot.place.name, ":1.", interface));
+  }
+  RemoveFromTestbed(slot.place.devpath());
+  std::error_code error;
+  fs::remove(absl::StrCat(root_, attachment->node_path), error);
+  departed_.push_back(std::move(attachment));
+}
+
+void MockedUsbBus::DropDeparted() {
+  std::vector<std::unique_ptr<Attachment>> closed;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (std::unique_ptr<Attachment>& attachment : departed_) {
+      if (attachment->node->clients() != 0) continue;
+      past_statistics_.ioctls += attachment->node->statistics().ioctls;
+      past_statistics_.useless_reaps += attachment->node->statistics().useless_reaps;
+      closed.push_back(std::move(attachment));
+    }
+    departed_.erase(std::remove(departed_.begin(), departed_.end(), nullptr), departed_.end());
+  }
+  for (std::unique_ptr<Attachment>& attachment : closed) DestroyAttachment(std::move(attachment));
+}
+
+void MockedUsbBus::DestroyAttachment(std::unique_ptr<Attachment> attachment) {
+  umockdev_testbed_detach_ioctl(testbed_, attachment->node_path.c_str(), nullptr);
+  g_signal_handlers_disconnect_by_data(attachment->handler, attachment.get());
+  g_object_unref(attachment->handler);
+}
+
+gboolean MockedUsbBus::OnIoctl(UMockdevIoctlBase*, UMockdevIoctlClient* client, gpointer data) {
+  auto* const attachment = static_cast<Attachment*>(data);
+  MockedUsbBus& bus = *attachment->bus;
+  absl::MutexLock lock(&bus.mutex_);
+  attachment->node->Handle(client);
+  if (attachment->slot != nullptr) bus.Notice(*attachment->slot);
+  return TRUE;
+}
+
+void MockedUsbBus::OnConnected(UMockdevIoctlBase*, UMockdevIoctlClient* client, gpointer data) {
+  auto* const attachment = static_cast<Attachment*>(data);
+  // umockdev 0.17 has a signal for a client that has gone, but does not send it. It drops the
+  // object.
+  g_object_weak_ref(G_OBJECT(client), OnClosed, attachment);
+  absl::MutexLock lock(&attachment->bus->mutex_);
+  attachment->node->Connected(client);
+}
+
+void MockedUsbBus::OnClosed(gpointer data, GObject* client) {
+  auto* const attachment = static_cast<Attachment*>(data);
+  absl::MutexLock lock(&attachment->bus->mutex_);
+  attachment->node->Vanished(reinterpret_cast<UMockdevIoctlClient*>(client));
+}
+
+bool MockedUsbBus::Stale(const Slot& slot) {
+  if (slot.pulled) return false;
+  return slot.pull_requested || slot.model->times_left() != slot.times_left ||
+         slot.model->on_bus() != (slot.attachment != nullptr);
+}
+
+void MockedUsbBus::Notice(Slot& slot) {
+  if (slot.model == nullptr || slot.pulled) return;
+  slot.pull_requested |= slot.model->TakeUnplugRequest();
+  const std::optional<absl::Duration> next = slot.model->NextEvent();
+  if (Stale(slot) || (next.has_value() && *next < wakes_at_)) changed_ = true;
+}
+
+void MockedUsbBus::Run() {
+  while (true) {
+    bool stale = false;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (stop_) return;
+      changed_ = false;
+      const absl::Duration now = clock_.Monotonic();
+      wakes_at_ = now + kLongWait;
+      for (const auto& [place, slot] : slots_) {
+        if (slot->pulled || slot->model == nullptr) continue;
+        if (slot->attachment != nullptr) {
+          slot->attachment->node->Advance();
+        } else {
+          slot->model->Advance(clock_.Monotonic());
+        }
+        slot->pull_requested |= slot->model->TakeUnplugRequest();
+        stale |= Stale(*slot);
+        const std::optional<absl::Duration> next = slot->model->NextEvent();
+        if (next.has_value()) wakes_at_ = std::min(wakes_at_, *next);
+      }
+      if (!stale) {
+        clock_.AwaitCondition(
+            &mutex_,
+            [this] {
+              mutex_.AssertReaderHeld();
+              return changed_;
+            },
+            wakes_at_ - now);
+      }
+    }
+    if (stale) RefreshStale();
+  }
+}
+
+void MockedUsbBus::RefreshStale() {
+  absl::MutexLock plug_lock(&plug_mutex_);
+  std::vector<Slot*> stale;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [place, slot] : slots_) {
+      if (Stale(*slot)) stale.push_back(slot.get());
+    }
+  }
+  for (Slot* slot : stale) {
+    bool pulled = false;
+    {
+      absl::MutexLock lock(&mutex_);
+      pulled = slot->pulled = std::exchange(slot->pull_requested, false);
+      if (pulled) slot->model->Unplug();
+      slot->times_left = slot->model->times_left();
+    }
+    Detach(*slot);
+    if (!pulled) Attach(*slot);
+  }
+  DropDeparted();
+}
+
+}  // namespace kiln::simulator
