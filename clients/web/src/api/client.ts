@@ -191,6 +191,7 @@ function startOfDay(day: string, plusDays: number): string {
   return new Date(year, month - 1, date + plusDays).toISOString();
 }
 
+// The record holds the WiFi password: the station notes who took it, and why.
 export function recordUrl(name: string): string {
-  return `/v1/${name}/record`;
+  return `/v1/${name}/record?reason=${encodeURIComponent('downloaded on the operator page')}`;
 }

@@ -77,6 +77,6 @@ export function customerIdCharacter(event: Key): string | null {
   if ([...event.key].length !== 1 || /[A-Za-z0-9]/.test(event.key)) return null;
   // Shift does not matter: ids have capitals only. A digit's key counts as the digit, as on layouts that have
   // their digits on the shifted row.
-  const character = usCharacter({ ...event, shiftKey: false });
+  const character = usCharacter({ key: event.key, code: event.code, shiftKey: false });
   return character !== null && /[a-z0-9]/.test(character) ? character.toUpperCase() : null;
 }

@@ -43,7 +43,7 @@ export function DeploymentView({ name }: { name: string }) {
           {customer.customerId} <StateBadge state={deployment.state} />
         </h1>
         <div class="buttons">
-          {deployment.recordPath && (
+          {mayDeploy && deployment.recordPath && (
             <a class="button" href={recordUrl(name)} download>
               <Icon name="download" /> {t('downloadRecord')}
             </a>

@@ -26,29 +26,27 @@ export function ResultPanel({ deployment, port }: { deployment: Deployment; port
       <p class="hint licence">
         <Icon name="bulb" /> <span>{t('licenceHint')}</span>
       </p>
-      <div class="buttons">
-        <a class="button" href={recordUrl(deployment.name)} download>
-          <Icon name="download" /> {t('downloadRecord')}
-        </a>
-        {mayDeploy && (
-          <>
-            <button
-              type="button"
-              class="button"
-              onClick={() => dispatch({ type: 'dismiss', deployment: deployment.name })}
-            >
-              {t('close')}
-            </button>
-            <button
-              type="button"
-              class="button primary"
-              onClick={() => dispatch({ type: 'new-deployment', dismiss: deployment.name })}
-            >
-              {t('deployAnother')}
-            </button>
-          </>
-        )}
-      </div>
+      {mayDeploy && (
+        <div class="buttons">
+          <a class="button" href={recordUrl(deployment.name)} download>
+            <Icon name="download" /> {t('downloadRecord')}
+          </a>
+          <button
+            type="button"
+            class="button"
+            onClick={() => dispatch({ type: 'dismiss', deployment: deployment.name })}
+          >
+            {t('close')}
+          </button>
+          <button
+            type="button"
+            class="button primary"
+            onClick={() => dispatch({ type: 'new-deployment', dismiss: deployment.name })}
+          >
+            {t('deployAnother')}
+          </button>
+        </div>
+      )}
     </div>
   );
 }
