@@ -6,7 +6,7 @@ export CCACHE_DIR ?= $(HOME)/.cache/ccache
 export CCACHE_BASEDIR ?= $(CURDIR)
 export CCACHE_NOHASHDIR ?= 1
 
-.PHONY: help setup build web gateway test demo check bench format clean
+.PHONY: help setup build web gateway test test-browser screenshots demo check bench format clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,13 @@ gateway: ## build kiln-gateway alone
 test: build ## build, then run every test that needs no special machinery
 	@KILN_STUBS=$(STUBS) scripts/run-tests $(BUILD)
 
+test-browser: build ## the page in Chromium against a whole station (needs scripts/setup --checks)
+	@KILN_STUBS=$(STUBS) BUILD=$(BUILD) scripts/check browser
+
+screenshots: build ## every view of the page into screenshots/
+	@KILN_STUBS=$(STUBS) KILN_BIN=$(BUILD)/bin BROWSER_TESTS=tests/browser/screenshots.ts \
+	  clients/web/node_modules/.bin/vitest run --config clients/web/vitest.browser.config.ts
+
 demo: setup $(BUILD)/build.ninja ## four simulated boards through complete deployments (PORT=/dev/ttyUSB0: a real one)
 	@cmake --build $(BUILD) --target kilnd kiln kiln-sim
 	@KILN_STUBS=$(STUBS) PORT="$(PORT)" scripts/demo $(BUILD)
@@ -43,7 +50,8 @@ bench: build ## print the figures of docs/performance.md
 
 format: ## format the C++ sources and the page's
 	@git ls-files '*.cc' '*.h' | xargs clang-format-19 -i
-	@scripts/build-web packages && cd clients/web && npm run --silent format
+	@scripts/build-web packages
+	@for folder in clients/web tests/browser; do (cd $$folder && $(CURDIR)/clients/web/node_modules/.bin/biome check --write .); done
 
 clean: ## remove the build folders
 	rm -rf build build-*
