@@ -10,12 +10,12 @@ const FOLDER = process.env['SCREENSHOTS'] ?? 'screenshots';
 test('every view, in both languages, light and dark, wide and narrow', async () => {
   mkdirSync(FOLDER, { recursive: true });
   const station = await Station.start({
-    boards: ['sim-1:esp32c3', 'sim-2:esp32c3', 'sim-3:esp32c3', 'sim-4:esp32c3'],
+    boards: [1, 2, 3, 4].map((n) => `sim-${n}:esp32c3`),
     simulatorOptions: ['--pace'],
   });
   const browser = await launch();
   try {
-    await station.importBundle('esp32c3', 786432, 'SMC Cabinet');
+    await station.importBundle('esp32c3', 2 << 20, 'SMC Cabinet');
     await station.control('fault sim-3 dead-loader');
     const { page } = await open(browser, station.url);
     const shot = (name: string, options = {}) =>
@@ -42,10 +42,13 @@ test('every view, in both languages, light and dark, wide and narrow', async () 
     await page.click('.tool-language');
     await page.emulateMedia({ colorScheme: 'light' });
     await shot('bench-results-th-light', { fullPage: true });
-    for (const view of ['history', 'firmware', 'station']) {
+    for (const [view, sign] of [
+      ['history', '.row-link'],
+      ['firmware', '.bundle'],
+      ['station', '.checks li'],
+    ] as const) {
       await page.goto(`${station.url}/#/${view}`);
-      await page.waitForSelector('.page h1');
-      await page.waitForLoadState('networkidle').catch(() => {});
+      await page.locator(sign).first().waitFor();
       await shot(`${view}-th-light`);
     }
     await page.goto(`${station.url}/#/history`);

@@ -304,6 +304,7 @@ export const TEXTS = {
   showRetired: { en: 'Show retired', th: 'แสดงที่เลิกใช้แล้ว' },
 
   // Station
+  degraded: { en: 'Works, but look at: {checks}', th: 'ใช้งานได้ แต่ควรตรวจสอบ: {checks}' },
   health: { en: 'Health', th: 'สุขภาพของสถานี' },
   levelHealthy: { en: 'Everything works', th: 'ทุกอย่างปกติ' },
   levelDegraded: { en: 'Works, with something to look at', th: 'ใช้งานได้ แต่มีบางอย่างต้องตรวจสอบ' },

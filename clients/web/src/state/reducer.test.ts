@@ -64,6 +64,13 @@ describe('the stream', () => {
     expect(stateAfter(opened(), stream({ progress: { deployment: 'deployments/x' } })).progress).toEqual({});
   });
 
+  test('a remembered port that this station does not have gives way to all ready ports', () => {
+    expect(stateAfter({ type: 'target', target: { port: 'usb-1' } }, opened()).target).toEqual({
+      port: 'usb-1',
+    });
+    expect(stateAfter({ type: 'target', target: { port: 'usb-9' } }, opened()).target).toBe('ready');
+  });
+
   test('a heartbeat tells how far the clocks are apart', () => {
     const state = stateAfter(stream({ heartbeat: { time: '2026-11-26T02:00:25Z' } }));
     expect(state.clockOffset).toBe(5000);

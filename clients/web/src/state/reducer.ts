@@ -128,11 +128,15 @@ function withSnapshot(state: State, snapshot: Snapshot): State {
   const ended = Object.values(state.deployments).filter(
     (deployment) => isEnded(deployment) && !(deployment.name in deployments),
   );
+  const boards = keyed(snapshot.boards ?? [], (board) => board.port);
+  const { target } = state;
   return {
     ...state,
     known: true,
     lastSequence: Number(snapshot.lastSequence ?? 0),
-    boards: keyed(snapshot.boards ?? [], (board) => board.port),
+    boards,
+    // A remembered port may be another station's.
+    target: typeof target === 'string' || target.port in boards ? target : 'ready',
     deployments: { ...keyed(ended, (deployment) => deployment.name), ...deployments },
     progress: {},
     health: snapshot.health ?? state.health,

@@ -1,6 +1,7 @@
 import { localDate, problemsOf } from '../form/customer';
 import { portCards, waitingForAny } from '../state/selectors';
 import { useApp } from './context';
+import { checkName } from './health';
 import { Icon } from './Icon';
 import { LampBand } from './LampBand';
 import { OrderForm } from './OrderForm';
@@ -18,6 +19,18 @@ export function BenchView() {
     <>
       <LampBand cards={cards} formReady={formReady} />
       {state.known && state.connection !== 'live' && <p class="stale">{t('connectionStale')}</p>}
+      {state.connection === 'live' && state.health?.level === 'LEVEL_DEGRADED' && (
+        <p class="stale">
+          <a href="#/station">
+            {t('degraded', {
+              checks: (state.health.checks ?? [])
+                .filter((check) => !check.ok)
+                .map((check) => checkName(t, check.name))
+                .join(', '),
+            })}
+          </a>
+        </p>
+      )}
       <div class={`bench ${mayDeploy ? '' : 'bench-watch'} ${active ? 'bench-active' : ''}`}>
         {mayDeploy && <OrderForm cards={cards} />}
         <section class="ports" aria-label={t('ports')} aria-busy={!state.known}>
