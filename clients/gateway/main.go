@@ -3,6 +3,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -13,68 +15,166 @@ import (
 	"syscall"
 	"time"
 
-	"kiln.local/gateway/contract/kilnv1"
-	"kiln.local/gateway/internal/events"
-	"kiln.local/gateway/internal/guard"
-	"kiln.local/gateway/internal/identity"
-	"kiln.local/gateway/internal/page"
-	"kiln.local/gateway/internal/rest"
+	"kiln.local/gateway/internal/config"
+	"kiln.local/gateway/internal/health"
+	"kiln.local/gateway/internal/service"
+	"kiln.local/gateway/internal/session"
 	"kiln.local/gateway/internal/station"
+	"kiln.local/gateway/internal/sysd"
+)
+
+// Set by the build.
+var (
+	version  = "0.0.0"
+	revision = ""
+)
+
+const (
+	exitFailed        = 1
+	exitConfiguration = 2
+)
+
+const (
+	headerTimeout  = 5 * time.Second
+	idleTimeout    = 120 * time.Second
+	maxHeaderBytes = 64 << 10
+	// How long calls may go on after SIGTERM. Streams end at once.
+	drainTimeout = 10 * time.Second
 )
 
 func main() {
-	if err := run(); err != nil {
+	settings, err := config.Read(os.Args[1:], os.LookupEnv, os.Stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return
+	case err != nil:
 		fmt.Fprintln(os.Stderr, "kiln-gateway:", err)
-		os.Exit(1)
+		os.Exit(exitConfiguration)
+	case settings.ShowVersion:
+		fmt.Println("kiln-gateway", version)
+		return
+	case settings.NewToken != "":
+		err = newToken(settings.NewToken)
+	case settings.Check:
+		err = health.Check(settings.Listen, settings.TLSCert != "")
+	default:
+		err = run(settings)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "kiln-gateway:", err)
+		os.Exit(exitFailed)
 	}
 }
 
-func run() error {
-	listen := flag.String("listen", "127.0.0.1:8080", "address to serve on")
-	daemon := flag.String("daemon", "unix:///run/kiln/kilnd.sock", "the station daemon's address")
-	folder := flag.String("page-folder", "", "serve the page from this folder instead of the one compiled in")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
+func newToken(roleAndName string) error {
+	token, line, err := session.NewToken(roleAndName)
+	if err != nil {
+		return fmt.Errorf("--new-token: %w", err)
+	}
+	fmt.Printf("Token, for %s alone:   %s\nLine of the token file: %s\n", roleAndName, token, line)
+	return nil
+}
 
-	conn, err := station.Dial(station.Address{Target: *daemon})
+func run(settings *config.Config) error {
+	slog.SetDefault(slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: settings.LogLevel})))
+	var tokens *session.Tokens
+	if settings.TokenFile != "" {
+		var err error
+		if tokens, err = session.ReadTokens(settings.TokenFile); err != nil {
+			return err
+		}
+	}
+	conn, err := station.Dial(station.Address{
+		Target: settings.Daemon, CAFile: settings.DaemonCA, CertFile: settings.DaemonCert, KeyFile: settings.DaemonKey,
+	})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close() }()
-	calls, err := rest.New(ctx, conn)
-	if err != nil {
-		return err
-	}
-	files, err := page.Files(*folder)
-	if err != nil {
-		return err
-	}
-	live := events.Handler{Source: events.Direct{Client: kilnv1.NewStationClient(conn)},
-		Opened: func(string) func() { return func() {} }}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/events", live.NDJSON)
-	mux.HandleFunc("GET /v1/events/stream", live.SSE)
-	mux.Handle("/v1/", calls)
-	mux.Handle("/", page.Handler(files))
-	noUpload := func(*http.Request) bool { return false }
-	var handler http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mux.ServeHTTP(w, r.WithContext(identity.With(r.Context(), identity.Local)))
-	})
-	handler = guard.Headers(false, guard.Hosts(nil, guard.BodyLimit(noUpload, guard.OwnSite(noUpload, handler))))
 
-	listener, err := net.Listen("tcp", *listen)
+	// Ends the streams, and what goes on besides requests; calls may still finish.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	gateway, err := service.New(ctx, settings, conn, tokens, version, revision)
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 120 * time.Second}
-	go func() {
-		<-ctx.Done()
-		_ = server.Close()
-	}()
-	slog.Info("serving", "address", listener.Addr().String())
-	if err := server.Serve(listener); err != http.ErrServerClosed {
+	servers, err := listen(settings, gateway)
+	if err != nil {
+		return err
+	}
+	failed := make(chan error, len(servers))
+	for _, one := range servers {
+		go func() { failed <- one.serve() }()
+	}
+	go gateway.Run(ctx)
+	go sysd.Watchdog(ctx)
+	sysd.Notify("READY=1")
+
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	stop() // a second signal ends the process on the spot
+	sysd.Notify("STOPPING=1")
+	slog.Info("stopping")
+	gateway.EndStreams()
+	bounded, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	for _, one := range servers {
+		if err := one.server.Shutdown(bounded); err != nil {
+			_ = one.server.Close()
+		}
+	}
+	return nil
+}
+
+// served is one listener and what it serves.
+type served struct {
+	server   *http.Server
+	listener net.Listener
+}
+
+func (s served) serve() error {
+	if err := s.server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil
+}
+
+func listen(settings *config.Config, gateway *service.Service) ([]served, error) {
+	listener, err := net.Listen("tcp", settings.Listen)
+	if err != nil {
+		return nil, err
+	}
+	slog.Info("serving", "address", listener.Addr().String(), "tls", settings.TLSCert != "",
+		"sign_in", settings.TokenFile != "", "daemon", settings.Daemon, "version", version)
+	if settings.TLSCert != "" {
+		certificate, err := tls.LoadX509KeyPair(settings.TLSCert, settings.TLSKey)
+		if err != nil {
+			return nil, fmt.Errorf("--tls-cert and --tls-key: %w", err)
+		}
+		listener = tls.NewListener(listener, &tls.Config{
+			MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}, NextProtos: []string{"http/1.1"},
+		})
+	}
+	servers := []served{{newServer(gateway), listener}}
+	if settings.MetricsListen != "" {
+		metricsListener, err := net.Listen("tcp", settings.MetricsListen)
+		if err != nil {
+			return nil, err
+		}
+		mux := http.NewServeMux()
+		mux.Handle("GET /metrics", gateway.Metrics.Handler())
+		servers = append(servers, served{newServer(mux), metricsListener})
+	}
+	return servers, nil
+}
+
+func newServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug), // what clients do wrong
+	}
 }

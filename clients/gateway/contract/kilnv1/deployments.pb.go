@@ -879,6 +879,9 @@ type DeploymentFilter struct {
 	// Inclusive start and exclusive end of the creation time.
 	CreatedAfter  *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=created_after,json=createdAfter,proto3" json:"created_after,omitempty"`
 	CreatedBefore *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=created_before,json=createdBefore,proto3" json:"created_before,omitempty"`
+	// Part of the customer's id, organization or application, of the MAC, the SSID or the deployment's id;
+	// capital and small Latin letters are the same. At most 100 bytes.
+	Text          string `protobuf:"bytes,8,opt,name=text,proto3" json:"text,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -960,6 +963,13 @@ func (x *DeploymentFilter) GetCreatedBefore() *timestamppb.Timestamp {
 		return x.CreatedBefore
 	}
 	return nil
+}
+
+func (x *DeploymentFilter) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
 }
 
 type ListDeploymentsResponse struct {
@@ -1216,6 +1226,114 @@ func (x *RevealCredentialsResponse) GetWifiPassword() string {
 	return ""
 }
 
+type GetRecordRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "deployments/{id}".
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Why, for the audit event.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRecordRequest) Reset() {
+	*x = GetRecordRequest{}
+	mi := &file_kiln_v1_deployments_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRecordRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRecordRequest) ProtoMessage() {}
+
+func (x *GetRecordRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kiln_v1_deployments_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRecordRequest.ProtoReflect.Descriptor instead.
+func (*GetRecordRequest) Descriptor() ([]byte, []int) {
+	return file_kiln_v1_deployments_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *GetRecordRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GetRecordRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type GetRecordResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Without a folder: "customer-BGK001-2026-11-26-7cdfa1000001.json".
+	FileName string `protobuf:"bytes,1,opt,name=file_name,json=fileName,proto3" json:"file_name,omitempty"`
+	// The record itself, a JSON object.
+	Json          string `protobuf:"bytes,2,opt,name=json,proto3" json:"json,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRecordResponse) Reset() {
+	*x = GetRecordResponse{}
+	mi := &file_kiln_v1_deployments_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRecordResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRecordResponse) ProtoMessage() {}
+
+func (x *GetRecordResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kiln_v1_deployments_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRecordResponse.ProtoReflect.Descriptor instead.
+func (*GetRecordResponse) Descriptor() ([]byte, []int) {
+	return file_kiln_v1_deployments_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *GetRecordResponse) GetFileName() string {
+	if x != nil {
+		return x.FileName
+	}
+	return ""
+}
+
+func (x *GetRecordResponse) GetJson() string {
+	if x != nil {
+		return x.Json
+	}
+	return ""
+}
+
 var File_kiln_v1_deployments_proto protoreflect.FileDescriptor
 
 const file_kiln_v1_deployments_proto_rawDesc = "" +
@@ -1304,7 +1422,7 @@ const file_kiln_v1_deployments_proto_rawDesc = "" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x121\n" +
-	"\x06filter\x18\x03 \x01(\v2\x19.kiln.v1.DeploymentFilterR\x06filter\"\xa8\x02\n" +
+	"\x06filter\x18\x03 \x01(\v2\x19.kiln.v1.DeploymentFilterR\x06filter\"\xbc\x02\n" +
 	"\x10DeploymentFilter\x121\n" +
 	"\x06states\x18\x01 \x03(\x0e2\x19.kiln.v1.Deployment.StateR\x06states\x12\x1f\n" +
 	"\vcustomer_id\x18\x02 \x01(\tR\n" +
@@ -1313,7 +1431,8 @@ const file_kiln_v1_deployments_proto_rawDesc = "" +
 	"\x04port\x18\x04 \x01(\tR\x04port\x12\x16\n" +
 	"\x06bundle\x18\x05 \x01(\tR\x06bundle\x12?\n" +
 	"\rcreated_after\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\fcreatedAfter\x12A\n" +
-	"\x0ecreated_before\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\rcreatedBefore\"x\n" +
+	"\x0ecreated_before\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\rcreatedBefore\x12\x12\n" +
+	"\x04text\x18\b \x01(\tR\x04text\"x\n" +
 	"\x17ListDeploymentsResponse\x125\n" +
 	"\vdeployments\x18\x01 \x03(\v2\x13.kiln.v1.DeploymentR\vdeployments\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"-\n" +
@@ -1328,7 +1447,13 @@ const file_kiln_v1_deployments_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"]\n" +
 	"\x19RevealCredentialsResponse\x12\x1b\n" +
 	"\twifi_ssid\x18\x01 \x01(\tR\bwifiSsid\x12#\n" +
-	"\rwifi_password\x18\x02 \x01(\tR\fwifiPassword*\xb5\x01\n" +
+	"\rwifi_password\x18\x02 \x01(\tR\fwifiPassword\">\n" +
+	"\x10GetRecordRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"D\n" +
+	"\x11GetRecordResponse\x12\x1b\n" +
+	"\tfile_name\x18\x01 \x01(\tR\bfileName\x12\x12\n" +
+	"\x04json\x18\x02 \x01(\tR\x04json*\xb5\x01\n" +
 	"\x04Step\x12\x14\n" +
 	"\x10STEP_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fSTEP_PREPARE\x10\x01\x12\x10\n" +
@@ -1340,14 +1465,15 @@ const file_kiln_v1_deployments_proto_rawDesc = "" +
 	"\tSTEP_BOOT\x10\x06\x12\x10\n" +
 	"\fSTEP_CONFIRM\x10\a\x12\x0f\n" +
 	"\vSTEP_EXPORT\x10\b\x12\r\n" +
-	"\tSTEP_DONE\x10\t2\xe3\x03\n" +
+	"\tSTEP_DONE\x10\t2\xa7\x04\n" +
 	"\vDeployments\x12I\n" +
 	"\x10CreateDeployment\x12 .kiln.v1.CreateDeploymentRequest\x1a\x13.kiln.v1.Deployment\x12C\n" +
 	"\rGetDeployment\x12\x1d.kiln.v1.GetDeploymentRequest\x1a\x13.kiln.v1.Deployment\x12T\n" +
 	"\x0fListDeployments\x12\x1f.kiln.v1.ListDeploymentsRequest\x1a .kiln.v1.ListDeploymentsResponse\x12I\n" +
 	"\x10CancelDeployment\x12 .kiln.v1.CancelDeploymentRequest\x1a\x13.kiln.v1.Deployment\x12G\n" +
 	"\x0fRetryDeployment\x12\x1f.kiln.v1.RetryDeploymentRequest\x1a\x13.kiln.v1.Deployment\x12Z\n" +
-	"\x11RevealCredentials\x12!.kiln.v1.RevealCredentialsRequest\x1a\".kiln.v1.RevealCredentialsResponseB\x87\x01\n" +
+	"\x11RevealCredentials\x12!.kiln.v1.RevealCredentialsRequest\x1a\".kiln.v1.RevealCredentialsResponse\x12B\n" +
+	"\tGetRecord\x12\x19.kiln.v1.GetRecordRequest\x1a\x1a.kiln.v1.GetRecordResponseB\x87\x01\n" +
 	"\vcom.kiln.v1B\x10DeploymentsProtoP\x01Z)kiln.local/gateway/contract/kilnv1;kilnv1\xa2\x02\x03KXX\xaa\x02\aKiln.V1\xca\x02\aKiln\\V1\xe2\x02\x13Kiln\\V1\\GPBMetadata\xea\x02\bKiln::V1b\x06proto3"
 
 var (
@@ -1363,7 +1489,7 @@ func file_kiln_v1_deployments_proto_rawDescGZIP() []byte {
 }
 
 var file_kiln_v1_deployments_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_kiln_v1_deployments_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_kiln_v1_deployments_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_kiln_v1_deployments_proto_goTypes = []any{
 	(Step)(0),                         // 0: kiln.v1.Step
 	(Deployment_State)(0),             // 1: kiln.v1.Deployment.State
@@ -1381,9 +1507,11 @@ var file_kiln_v1_deployments_proto_goTypes = []any{
 	(*RetryDeploymentRequest)(nil),    // 13: kiln.v1.RetryDeploymentRequest
 	(*RevealCredentialsRequest)(nil),  // 14: kiln.v1.RevealCredentialsRequest
 	(*RevealCredentialsResponse)(nil), // 15: kiln.v1.RevealCredentialsResponse
-	(*Failure)(nil),                   // 16: kiln.v1.Failure
-	(*timestamppb.Timestamp)(nil),     // 17: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),       // 18: google.protobuf.Duration
+	(*GetRecordRequest)(nil),          // 16: kiln.v1.GetRecordRequest
+	(*GetRecordResponse)(nil),         // 17: kiln.v1.GetRecordResponse
+	(*Failure)(nil),                   // 18: kiln.v1.Failure
+	(*timestamppb.Timestamp)(nil),     // 19: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),       // 20: google.protobuf.Duration
 }
 var file_kiln_v1_deployments_proto_depIdxs = []int32{
 	3,  // 0: kiln.v1.Deployment.customer:type_name -> kiln.v1.Customer
@@ -1391,21 +1519,21 @@ var file_kiln_v1_deployments_proto_depIdxs = []int32{
 	0,  // 2: kiln.v1.Deployment.step:type_name -> kiln.v1.Step
 	5,  // 3: kiln.v1.Deployment.steps:type_name -> kiln.v1.StepRecord
 	6,  // 4: kiln.v1.Deployment.flash:type_name -> kiln.v1.FlashStatistics
-	16, // 5: kiln.v1.Deployment.failure:type_name -> kiln.v1.Failure
-	17, // 6: kiln.v1.Deployment.create_time:type_name -> google.protobuf.Timestamp
-	17, // 7: kiln.v1.Deployment.update_time:type_name -> google.protobuf.Timestamp
-	17, // 8: kiln.v1.Deployment.start_time:type_name -> google.protobuf.Timestamp
-	17, // 9: kiln.v1.Deployment.end_time:type_name -> google.protobuf.Timestamp
+	18, // 5: kiln.v1.Deployment.failure:type_name -> kiln.v1.Failure
+	19, // 6: kiln.v1.Deployment.create_time:type_name -> google.protobuf.Timestamp
+	19, // 7: kiln.v1.Deployment.update_time:type_name -> google.protobuf.Timestamp
+	19, // 8: kiln.v1.Deployment.start_time:type_name -> google.protobuf.Timestamp
+	19, // 9: kiln.v1.Deployment.end_time:type_name -> google.protobuf.Timestamp
 	0,  // 10: kiln.v1.StepRecord.step:type_name -> kiln.v1.Step
 	2,  // 11: kiln.v1.StepRecord.state:type_name -> kiln.v1.StepRecord.State
-	17, // 12: kiln.v1.StepRecord.start_time:type_name -> google.protobuf.Timestamp
-	18, // 13: kiln.v1.StepRecord.elapsed:type_name -> google.protobuf.Duration
-	18, // 14: kiln.v1.FlashStatistics.elapsed:type_name -> google.protobuf.Duration
+	19, // 12: kiln.v1.StepRecord.start_time:type_name -> google.protobuf.Timestamp
+	20, // 13: kiln.v1.StepRecord.elapsed:type_name -> google.protobuf.Duration
+	20, // 14: kiln.v1.FlashStatistics.elapsed:type_name -> google.protobuf.Duration
 	3,  // 15: kiln.v1.CreateDeploymentRequest.customer:type_name -> kiln.v1.Customer
 	10, // 16: kiln.v1.ListDeploymentsRequest.filter:type_name -> kiln.v1.DeploymentFilter
 	1,  // 17: kiln.v1.DeploymentFilter.states:type_name -> kiln.v1.Deployment.State
-	17, // 18: kiln.v1.DeploymentFilter.created_after:type_name -> google.protobuf.Timestamp
-	17, // 19: kiln.v1.DeploymentFilter.created_before:type_name -> google.protobuf.Timestamp
+	19, // 18: kiln.v1.DeploymentFilter.created_after:type_name -> google.protobuf.Timestamp
+	19, // 19: kiln.v1.DeploymentFilter.created_before:type_name -> google.protobuf.Timestamp
 	4,  // 20: kiln.v1.ListDeploymentsResponse.deployments:type_name -> kiln.v1.Deployment
 	7,  // 21: kiln.v1.Deployments.CreateDeployment:input_type -> kiln.v1.CreateDeploymentRequest
 	8,  // 22: kiln.v1.Deployments.GetDeployment:input_type -> kiln.v1.GetDeploymentRequest
@@ -1413,14 +1541,16 @@ var file_kiln_v1_deployments_proto_depIdxs = []int32{
 	12, // 24: kiln.v1.Deployments.CancelDeployment:input_type -> kiln.v1.CancelDeploymentRequest
 	13, // 25: kiln.v1.Deployments.RetryDeployment:input_type -> kiln.v1.RetryDeploymentRequest
 	14, // 26: kiln.v1.Deployments.RevealCredentials:input_type -> kiln.v1.RevealCredentialsRequest
-	4,  // 27: kiln.v1.Deployments.CreateDeployment:output_type -> kiln.v1.Deployment
-	4,  // 28: kiln.v1.Deployments.GetDeployment:output_type -> kiln.v1.Deployment
-	11, // 29: kiln.v1.Deployments.ListDeployments:output_type -> kiln.v1.ListDeploymentsResponse
-	4,  // 30: kiln.v1.Deployments.CancelDeployment:output_type -> kiln.v1.Deployment
-	4,  // 31: kiln.v1.Deployments.RetryDeployment:output_type -> kiln.v1.Deployment
-	15, // 32: kiln.v1.Deployments.RevealCredentials:output_type -> kiln.v1.RevealCredentialsResponse
-	27, // [27:33] is the sub-list for method output_type
-	21, // [21:27] is the sub-list for method input_type
+	16, // 27: kiln.v1.Deployments.GetRecord:input_type -> kiln.v1.GetRecordRequest
+	4,  // 28: kiln.v1.Deployments.CreateDeployment:output_type -> kiln.v1.Deployment
+	4,  // 29: kiln.v1.Deployments.GetDeployment:output_type -> kiln.v1.Deployment
+	11, // 30: kiln.v1.Deployments.ListDeployments:output_type -> kiln.v1.ListDeploymentsResponse
+	4,  // 31: kiln.v1.Deployments.CancelDeployment:output_type -> kiln.v1.Deployment
+	4,  // 32: kiln.v1.Deployments.RetryDeployment:output_type -> kiln.v1.Deployment
+	15, // 33: kiln.v1.Deployments.RevealCredentials:output_type -> kiln.v1.RevealCredentialsResponse
+	17, // 34: kiln.v1.Deployments.GetRecord:output_type -> kiln.v1.GetRecordResponse
+	28, // [28:35] is the sub-list for method output_type
+	21, // [21:28] is the sub-list for method input_type
 	21, // [21:21] is the sub-list for extension type_name
 	21, // [21:21] is the sub-list for extension extendee
 	0,  // [0:21] is the sub-list for field type_name
@@ -1438,7 +1568,7 @@ func file_kiln_v1_deployments_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kiln_v1_deployments_proto_rawDesc), len(file_kiln_v1_deployments_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   13,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -25,6 +25,7 @@ const (
 	Deployments_CancelDeployment_FullMethodName  = "/kiln.v1.Deployments/CancelDeployment"
 	Deployments_RetryDeployment_FullMethodName   = "/kiln.v1.Deployments/RetryDeployment"
 	Deployments_RevealCredentials_FullMethodName = "/kiln.v1.Deployments/RevealCredentials"
+	Deployments_GetRecord_FullMethodName         = "/kiln.v1.Deployments/GetRecord"
 )
 
 // DeploymentsClient is the client API for Deployments service.
@@ -45,6 +46,10 @@ type DeploymentsClient interface {
 	RetryDeployment(ctx context.Context, in *RetryDeploymentRequest, opts ...grpc.CallOption) (*Deployment, error)
 	// Reveals the WiFi password. Every call is an event in the ledger.
 	RevealCredentials(ctx context.Context, in *RevealCredentialsRequest, opts ...grpc.CallOption) (*RevealCredentialsResponse, error)
+	// The record of a deployment that has ended: the file as it was exported, or, where that is gone, drawn
+	// again from the ledger. Holds the WiFi password of a success, so every call is an event in the ledger.
+	// FAILED_PRECONDITION before the end.
+	GetRecord(ctx context.Context, in *GetRecordRequest, opts ...grpc.CallOption) (*GetRecordResponse, error)
 }
 
 type deploymentsClient struct {
@@ -115,6 +120,16 @@ func (c *deploymentsClient) RevealCredentials(ctx context.Context, in *RevealCre
 	return out, nil
 }
 
+func (c *deploymentsClient) GetRecord(ctx context.Context, in *GetRecordRequest, opts ...grpc.CallOption) (*GetRecordResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetRecordResponse)
+	err := c.cc.Invoke(ctx, Deployments_GetRecord_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // DeploymentsServer is the server API for Deployments service.
 // All implementations must embed UnimplementedDeploymentsServer
 // for forward compatibility.
@@ -133,6 +148,10 @@ type DeploymentsServer interface {
 	RetryDeployment(context.Context, *RetryDeploymentRequest) (*Deployment, error)
 	// Reveals the WiFi password. Every call is an event in the ledger.
 	RevealCredentials(context.Context, *RevealCredentialsRequest) (*RevealCredentialsResponse, error)
+	// The record of a deployment that has ended: the file as it was exported, or, where that is gone, drawn
+	// again from the ledger. Holds the WiFi password of a success, so every call is an event in the ledger.
+	// FAILED_PRECONDITION before the end.
+	GetRecord(context.Context, *GetRecordRequest) (*GetRecordResponse, error)
 	mustEmbedUnimplementedDeploymentsServer()
 }
 
@@ -160,6 +179,9 @@ func (UnimplementedDeploymentsServer) RetryDeployment(context.Context, *RetryDep
 }
 func (UnimplementedDeploymentsServer) RevealCredentials(context.Context, *RevealCredentialsRequest) (*RevealCredentialsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RevealCredentials not implemented")
+}
+func (UnimplementedDeploymentsServer) GetRecord(context.Context, *GetRecordRequest) (*GetRecordResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetRecord not implemented")
 }
 func (UnimplementedDeploymentsServer) mustEmbedUnimplementedDeploymentsServer() {}
 func (UnimplementedDeploymentsServer) testEmbeddedByValue()                     {}
@@ -290,6 +312,24 @@ func _Deployments_RevealCredentials_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Deployments_GetRecord_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetRecordRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DeploymentsServer).GetRecord(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Deployments_GetRecord_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DeploymentsServer).GetRecord(ctx, req.(*GetRecordRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Deployments_ServiceDesc is the grpc.ServiceDesc for Deployments service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -320,6 +360,10 @@ var Deployments_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RevealCredentials",
 			Handler:    _Deployments_RevealCredentials_Handler,
+		},
+		{
+			MethodName: "GetRecord",
+			Handler:    _Deployments_GetRecord_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -1494,6 +1494,162 @@ func (x *VerifyLedgerResponse) GetProblem() string {
 	return ""
 }
 
+type GetStatisticsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Inclusive start and exclusive end of the creation time; unset: without bound.
+	StartTime     *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	EndTime       *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetStatisticsRequest) Reset() {
+	*x = GetStatisticsRequest{}
+	mi := &file_kiln_v1_station_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetStatisticsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetStatisticsRequest) ProtoMessage() {}
+
+func (x *GetStatisticsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kiln_v1_station_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetStatisticsRequest.ProtoReflect.Descriptor instead.
+func (*GetStatisticsRequest) Descriptor() ([]byte, []int) {
+	return file_kiln_v1_station_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *GetStatisticsRequest) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *GetStatisticsRequest) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+// Counted in the ledger, by the present state of each deployment.
+type Statistics struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Pending        int64                  `protobuf:"varint,1,opt,name=pending,proto3" json:"pending,omitempty"`
+	Running        int64                  `protobuf:"varint,2,opt,name=running,proto3" json:"running,omitempty"`
+	Succeeded      int64                  `protobuf:"varint,3,opt,name=succeeded,proto3" json:"succeeded,omitempty"`
+	Failed         int64                  `protobuf:"varint,4,opt,name=failed,proto3" json:"failed,omitempty"`
+	Canceled       int64                  `protobuf:"varint,5,opt,name=canceled,proto3" json:"canceled,omitempty"`
+	NeedsAttention int64                  `protobuf:"varint,6,opt,name=needs_attention,json=needsAttention,proto3" json:"needs_attention,omitempty"`
+	// Of `succeeded`, those that did in their first attempt.
+	SucceededFirstAttempt int64 `protobuf:"varint,7,opt,name=succeeded_first_attempt,json=succeededFirstAttempt,proto3" json:"succeeded_first_attempt,omitempty"`
+	// succeeded_first_attempt / (succeeded + failed + needs_attention), 0 to 1; unset when none of these.
+	FirstPassYield *float64 `protobuf:"fixed64,8,opt,name=first_pass_yield,json=firstPassYield,proto3,oneof" json:"first_pass_yield,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Statistics) Reset() {
+	*x = Statistics{}
+	mi := &file_kiln_v1_station_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Statistics) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Statistics) ProtoMessage() {}
+
+func (x *Statistics) ProtoReflect() protoreflect.Message {
+	mi := &file_kiln_v1_station_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Statistics.ProtoReflect.Descriptor instead.
+func (*Statistics) Descriptor() ([]byte, []int) {
+	return file_kiln_v1_station_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Statistics) GetPending() int64 {
+	if x != nil {
+		return x.Pending
+	}
+	return 0
+}
+
+func (x *Statistics) GetRunning() int64 {
+	if x != nil {
+		return x.Running
+	}
+	return 0
+}
+
+func (x *Statistics) GetSucceeded() int64 {
+	if x != nil {
+		return x.Succeeded
+	}
+	return 0
+}
+
+func (x *Statistics) GetFailed() int64 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+func (x *Statistics) GetCanceled() int64 {
+	if x != nil {
+		return x.Canceled
+	}
+	return 0
+}
+
+func (x *Statistics) GetNeedsAttention() int64 {
+	if x != nil {
+		return x.NeedsAttention
+	}
+	return 0
+}
+
+func (x *Statistics) GetSucceededFirstAttempt() int64 {
+	if x != nil {
+		return x.SucceededFirstAttempt
+	}
+	return 0
+}
+
+func (x *Statistics) GetFirstPassYield() float64 {
+	if x != nil && x.FirstPassYield != nil {
+		return *x.FirstPassYield
+	}
+	return 0
+}
+
 var File_kiln_v1_station_proto protoreflect.FileDescriptor
 
 const file_kiln_v1_station_proto_rawDesc = "" +
@@ -1611,7 +1767,22 @@ const file_kiln_v1_station_proto_rawDesc = "" +
 	"\x02ok\x18\x01 \x01(\bR\x02ok\x12%\n" +
 	"\x0eevents_checked\x18\x02 \x01(\x03R\reventsChecked\x12\x12\n" +
 	"\x04head\x18\x03 \x01(\tR\x04head\x12\x18\n" +
-	"\aproblem\x18\x04 \x01(\tR\aproblem*\xb4\x01\n" +
+	"\aproblem\x18\x04 \x01(\tR\aproblem\"\x88\x01\n" +
+	"\x14GetStatisticsRequest\x129\n" +
+	"\n" +
+	"start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"\xb7\x02\n" +
+	"\n" +
+	"Statistics\x12\x18\n" +
+	"\apending\x18\x01 \x01(\x03R\apending\x12\x18\n" +
+	"\arunning\x18\x02 \x01(\x03R\arunning\x12\x1c\n" +
+	"\tsucceeded\x18\x03 \x01(\x03R\tsucceeded\x12\x16\n" +
+	"\x06failed\x18\x04 \x01(\x03R\x06failed\x12\x1a\n" +
+	"\bcanceled\x18\x05 \x01(\x03R\bcanceled\x12'\n" +
+	"\x0fneeds_attention\x18\x06 \x01(\x03R\x0eneedsAttention\x126\n" +
+	"\x17succeeded_first_attempt\x18\a \x01(\x03R\x15succeededFirstAttempt\x12-\n" +
+	"\x10first_pass_yield\x18\b \x01(\x01H\x00R\x0efirstPassYield\x88\x01\x01B\x13\n" +
+	"\x11_first_pass_yield*\xb4\x01\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15EVENT_KIND_DEPLOYMENT\x10\x01\x12\x14\n" +
@@ -1619,7 +1790,7 @@ const file_kiln_v1_station_proto_rawDesc = "" +
 	"\x11EVENT_KIND_BUNDLE\x10\x03\x12\x15\n" +
 	"\x11EVENT_KIND_HEALTH\x10\x04\x12\x16\n" +
 	"\x12EVENT_KIND_STATION\x10\x05\x12\x14\n" +
-	"\x10EVENT_KIND_AUDIT\x10\x062\xe2\x02\n" +
+	"\x10EVENT_KIND_AUDIT\x10\x062\xa7\x03\n" +
 	"\aStation\x12>\n" +
 	"\n" +
 	"GetStation\x12\x1a.kiln.v1.GetStationRequest\x1a\x14.kiln.v1.StationInfo\x127\n" +
@@ -1627,7 +1798,8 @@ const file_kiln_v1_station_proto_rawDesc = "" +
 	"\vWatchEvents\x12\x1b.kiln.v1.WatchEventsRequest\x1a\x1c.kiln.v1.WatchEventsResponse0\x01\x12E\n" +
 	"\n" +
 	"ListEvents\x12\x1a.kiln.v1.ListEventsRequest\x1a\x1b.kiln.v1.ListEventsResponse\x12K\n" +
-	"\fVerifyLedger\x12\x1c.kiln.v1.VerifyLedgerRequest\x1a\x1d.kiln.v1.VerifyLedgerResponseB\x83\x01\n" +
+	"\fVerifyLedger\x12\x1c.kiln.v1.VerifyLedgerRequest\x1a\x1d.kiln.v1.VerifyLedgerResponse\x12C\n" +
+	"\rGetStatistics\x12\x1d.kiln.v1.GetStatisticsRequest\x1a\x13.kiln.v1.StatisticsB\x83\x01\n" +
 	"\vcom.kiln.v1B\fStationProtoP\x01Z)kiln.local/gateway/contract/kilnv1;kilnv1\xa2\x02\x03KXX\xaa\x02\aKiln.V1\xca\x02\aKiln\\V1\xe2\x02\x13Kiln\\V1\\GPBMetadata\xea\x02\bKiln::V1b\x06proto3"
 
 var (
@@ -1643,7 +1815,7 @@ func file_kiln_v1_station_proto_rawDescGZIP() []byte {
 }
 
 var file_kiln_v1_station_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_kiln_v1_station_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_kiln_v1_station_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_kiln_v1_station_proto_goTypes = []any{
 	(EventKind)(0),                // 0: kiln.v1.EventKind
 	(Health_Level)(0),             // 1: kiln.v1.Health.Level
@@ -1666,56 +1838,62 @@ var file_kiln_v1_station_proto_goTypes = []any{
 	(*ListEventsResponse)(nil),    // 18: kiln.v1.ListEventsResponse
 	(*VerifyLedgerRequest)(nil),   // 19: kiln.v1.VerifyLedgerRequest
 	(*VerifyLedgerResponse)(nil),  // 20: kiln.v1.VerifyLedgerResponse
-	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 22: google.protobuf.Duration
-	(*Board)(nil),                 // 23: kiln.v1.Board
-	(*Deployment)(nil),            // 24: kiln.v1.Deployment
-	(*Bundle)(nil),                // 25: kiln.v1.Bundle
-	(Step)(0),                     // 26: kiln.v1.Step
+	(*GetStatisticsRequest)(nil),  // 21: kiln.v1.GetStatisticsRequest
+	(*Statistics)(nil),            // 22: kiln.v1.Statistics
+	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 24: google.protobuf.Duration
+	(*Board)(nil),                 // 25: kiln.v1.Board
+	(*Deployment)(nil),            // 26: kiln.v1.Deployment
+	(*Bundle)(nil),                // 27: kiln.v1.Bundle
+	(Step)(0),                     // 28: kiln.v1.Step
 }
 var file_kiln_v1_station_proto_depIdxs = []int32{
-	21, // 0: kiln.v1.StationInfo.start_time:type_name -> google.protobuf.Timestamp
+	23, // 0: kiln.v1.StationInfo.start_time:type_name -> google.protobuf.Timestamp
 	1,  // 1: kiln.v1.Health.level:type_name -> kiln.v1.Health.Level
 	7,  // 2: kiln.v1.Health.checks:type_name -> kiln.v1.HealthCheck
-	21, // 3: kiln.v1.Health.check_time:type_name -> google.protobuf.Timestamp
+	23, // 3: kiln.v1.Health.check_time:type_name -> google.protobuf.Timestamp
 	9,  // 4: kiln.v1.WatchEventsRequest.filter:type_name -> kiln.v1.EventFilter
-	22, // 5: kiln.v1.WatchEventsRequest.heartbeat_interval:type_name -> google.protobuf.Duration
+	24, // 5: kiln.v1.WatchEventsRequest.heartbeat_interval:type_name -> google.protobuf.Duration
 	0,  // 6: kiln.v1.EventFilter.kinds:type_name -> kiln.v1.EventKind
 	11, // 7: kiln.v1.WatchEventsResponse.snapshot:type_name -> kiln.v1.Snapshot
 	12, // 8: kiln.v1.WatchEventsResponse.event:type_name -> kiln.v1.Event
 	15, // 9: kiln.v1.WatchEventsResponse.progress:type_name -> kiln.v1.Progress
 	16, // 10: kiln.v1.WatchEventsResponse.heartbeat:type_name -> kiln.v1.Heartbeat
-	23, // 11: kiln.v1.Snapshot.boards:type_name -> kiln.v1.Board
-	24, // 12: kiln.v1.Snapshot.deployments:type_name -> kiln.v1.Deployment
+	25, // 11: kiln.v1.Snapshot.boards:type_name -> kiln.v1.Board
+	26, // 12: kiln.v1.Snapshot.deployments:type_name -> kiln.v1.Deployment
 	6,  // 13: kiln.v1.Snapshot.health:type_name -> kiln.v1.Health
-	21, // 14: kiln.v1.Event.time:type_name -> google.protobuf.Timestamp
+	23, // 14: kiln.v1.Event.time:type_name -> google.protobuf.Timestamp
 	0,  // 15: kiln.v1.Event.kind:type_name -> kiln.v1.EventKind
-	24, // 16: kiln.v1.Event.deployment:type_name -> kiln.v1.Deployment
-	23, // 17: kiln.v1.Event.board:type_name -> kiln.v1.Board
-	25, // 18: kiln.v1.Event.bundle:type_name -> kiln.v1.Bundle
+	26, // 16: kiln.v1.Event.deployment:type_name -> kiln.v1.Deployment
+	25, // 17: kiln.v1.Event.board:type_name -> kiln.v1.Board
+	27, // 18: kiln.v1.Event.bundle:type_name -> kiln.v1.Bundle
 	6,  // 19: kiln.v1.Event.health:type_name -> kiln.v1.Health
 	13, // 20: kiln.v1.Event.station:type_name -> kiln.v1.StationEvent
 	14, // 21: kiln.v1.Event.audit:type_name -> kiln.v1.AuditEvent
 	2,  // 22: kiln.v1.StationEvent.type:type_name -> kiln.v1.StationEvent.Type
-	26, // 23: kiln.v1.Progress.step:type_name -> kiln.v1.Step
-	21, // 24: kiln.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
+	28, // 23: kiln.v1.Progress.step:type_name -> kiln.v1.Step
+	23, // 24: kiln.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
 	9,  // 25: kiln.v1.ListEventsRequest.filter:type_name -> kiln.v1.EventFilter
 	12, // 26: kiln.v1.ListEventsResponse.events:type_name -> kiln.v1.Event
-	3,  // 27: kiln.v1.Station.GetStation:input_type -> kiln.v1.GetStationRequest
-	5,  // 28: kiln.v1.Station.GetHealth:input_type -> kiln.v1.GetHealthRequest
-	8,  // 29: kiln.v1.Station.WatchEvents:input_type -> kiln.v1.WatchEventsRequest
-	17, // 30: kiln.v1.Station.ListEvents:input_type -> kiln.v1.ListEventsRequest
-	19, // 31: kiln.v1.Station.VerifyLedger:input_type -> kiln.v1.VerifyLedgerRequest
-	4,  // 32: kiln.v1.Station.GetStation:output_type -> kiln.v1.StationInfo
-	6,  // 33: kiln.v1.Station.GetHealth:output_type -> kiln.v1.Health
-	10, // 34: kiln.v1.Station.WatchEvents:output_type -> kiln.v1.WatchEventsResponse
-	18, // 35: kiln.v1.Station.ListEvents:output_type -> kiln.v1.ListEventsResponse
-	20, // 36: kiln.v1.Station.VerifyLedger:output_type -> kiln.v1.VerifyLedgerResponse
-	32, // [32:37] is the sub-list for method output_type
-	27, // [27:32] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	23, // 27: kiln.v1.GetStatisticsRequest.start_time:type_name -> google.protobuf.Timestamp
+	23, // 28: kiln.v1.GetStatisticsRequest.end_time:type_name -> google.protobuf.Timestamp
+	3,  // 29: kiln.v1.Station.GetStation:input_type -> kiln.v1.GetStationRequest
+	5,  // 30: kiln.v1.Station.GetHealth:input_type -> kiln.v1.GetHealthRequest
+	8,  // 31: kiln.v1.Station.WatchEvents:input_type -> kiln.v1.WatchEventsRequest
+	17, // 32: kiln.v1.Station.ListEvents:input_type -> kiln.v1.ListEventsRequest
+	19, // 33: kiln.v1.Station.VerifyLedger:input_type -> kiln.v1.VerifyLedgerRequest
+	21, // 34: kiln.v1.Station.GetStatistics:input_type -> kiln.v1.GetStatisticsRequest
+	4,  // 35: kiln.v1.Station.GetStation:output_type -> kiln.v1.StationInfo
+	6,  // 36: kiln.v1.Station.GetHealth:output_type -> kiln.v1.Health
+	10, // 37: kiln.v1.Station.WatchEvents:output_type -> kiln.v1.WatchEventsResponse
+	18, // 38: kiln.v1.Station.ListEvents:output_type -> kiln.v1.ListEventsResponse
+	20, // 39: kiln.v1.Station.VerifyLedger:output_type -> kiln.v1.VerifyLedgerResponse
+	22, // 40: kiln.v1.Station.GetStatistics:output_type -> kiln.v1.Statistics
+	35, // [35:41] is the sub-list for method output_type
+	29, // [29:35] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_kiln_v1_station_proto_init() }
@@ -1741,13 +1919,14 @@ func file_kiln_v1_station_proto_init() {
 		(*Event_Station)(nil),
 		(*Event_Audit)(nil),
 	}
+	file_kiln_v1_station_proto_msgTypes[19].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kiln_v1_station_proto_rawDesc), len(file_kiln_v1_station_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   18,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

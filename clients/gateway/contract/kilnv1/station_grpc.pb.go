@@ -19,11 +19,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Station_GetStation_FullMethodName   = "/kiln.v1.Station/GetStation"
-	Station_GetHealth_FullMethodName    = "/kiln.v1.Station/GetHealth"
-	Station_WatchEvents_FullMethodName  = "/kiln.v1.Station/WatchEvents"
-	Station_ListEvents_FullMethodName   = "/kiln.v1.Station/ListEvents"
-	Station_VerifyLedger_FullMethodName = "/kiln.v1.Station/VerifyLedger"
+	Station_GetStation_FullMethodName    = "/kiln.v1.Station/GetStation"
+	Station_GetHealth_FullMethodName     = "/kiln.v1.Station/GetHealth"
+	Station_WatchEvents_FullMethodName   = "/kiln.v1.Station/WatchEvents"
+	Station_ListEvents_FullMethodName    = "/kiln.v1.Station/ListEvents"
+	Station_VerifyLedger_FullMethodName  = "/kiln.v1.Station/VerifyLedger"
+	Station_GetStatistics_FullMethodName = "/kiln.v1.Station/GetStatistics"
 )
 
 // StationClient is the client API for Station service.
@@ -44,6 +45,8 @@ type StationClient interface {
 	ListEvents(ctx context.Context, in *ListEventsRequest, opts ...grpc.CallOption) (*ListEventsResponse, error)
 	// Checks every hash of the event chain and the database itself.
 	VerifyLedger(ctx context.Context, in *VerifyLedgerRequest, opts ...grpc.CallOption) (*VerifyLedgerResponse, error)
+	// What has become of the deployments that were accepted in a time range, a day for example.
+	GetStatistics(ctx context.Context, in *GetStatisticsRequest, opts ...grpc.CallOption) (*Statistics, error)
 }
 
 type stationClient struct {
@@ -113,6 +116,16 @@ func (c *stationClient) VerifyLedger(ctx context.Context, in *VerifyLedgerReques
 	return out, nil
 }
 
+func (c *stationClient) GetStatistics(ctx context.Context, in *GetStatisticsRequest, opts ...grpc.CallOption) (*Statistics, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Statistics)
+	err := c.cc.Invoke(ctx, Station_GetStatistics_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // StationServer is the server API for Station service.
 // All implementations must embed UnimplementedStationServer
 // for forward compatibility.
@@ -131,6 +144,8 @@ type StationServer interface {
 	ListEvents(context.Context, *ListEventsRequest) (*ListEventsResponse, error)
 	// Checks every hash of the event chain and the database itself.
 	VerifyLedger(context.Context, *VerifyLedgerRequest) (*VerifyLedgerResponse, error)
+	// What has become of the deployments that were accepted in a time range, a day for example.
+	GetStatistics(context.Context, *GetStatisticsRequest) (*Statistics, error)
 	mustEmbedUnimplementedStationServer()
 }
 
@@ -155,6 +170,9 @@ func (UnimplementedStationServer) ListEvents(context.Context, *ListEventsRequest
 }
 func (UnimplementedStationServer) VerifyLedger(context.Context, *VerifyLedgerRequest) (*VerifyLedgerResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method VerifyLedger not implemented")
+}
+func (UnimplementedStationServer) GetStatistics(context.Context, *GetStatisticsRequest) (*Statistics, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetStatistics not implemented")
 }
 func (UnimplementedStationServer) mustEmbedUnimplementedStationServer() {}
 func (UnimplementedStationServer) testEmbeddedByValue()                 {}
@@ -260,6 +278,24 @@ func _Station_VerifyLedger_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Station_GetStatistics_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetStatisticsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StationServer).GetStatistics(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Station_GetStatistics_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StationServer).GetStatistics(ctx, req.(*GetStatisticsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Station_ServiceDesc is the grpc.ServiceDesc for Station service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -282,6 +318,10 @@ var Station_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "VerifyLedger",
 			Handler:    _Station_VerifyLedger_Handler,
+		},
+		{
+			MethodName: "GetStatistics",
+			Handler:    _Station_GetStatistics_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

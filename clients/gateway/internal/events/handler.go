@@ -22,7 +22,7 @@ const (
 	writeTimeout = 20 * time.Second
 	// Between looks for a station that is away, and how often the reader hears that it still is.
 	retryInterval = time.Second
-	awayHeartbeat = 10 * time.Second
+	awayInterval  = 10 * time.Second
 )
 
 // errReaderGone ends a stream whose reader cannot be written to.
@@ -49,10 +49,10 @@ func (h Handler) SSE(w http.ResponseWriter, r *http.Request) {
 	if stream.write([]byte("retry: 2000\n\n")) != nil {
 		return
 	}
-	var awaySince, lastSaid time.Time
+	var lastSaid time.Time // when the reader was last told that the station is away; zero while it is there
 	for {
 		err := h.Source.Watch(r.Context(), request, func(frames []Frame) error {
-			awaySince = time.Time{}
+			lastSaid = time.Time{}
 			stream.buffer = stream.buffer[:0]
 			for _, frame := range frames {
 				stream.buffer = appendSSE(stream.buffer, frame)
@@ -78,16 +78,13 @@ func (h Handler) SSE(w http.ResponseWriter, r *http.Request) {
 			_ = stream.write(fmt.Appendf(nil, "event: error\ndata: %s\n\n", problem.JSON(r)))
 			return
 		}
-		now := time.Now()
-		var said error
-		if awaySince.IsZero() {
-			awaySince, lastSaid = now, now
-			said = stream.write(fmt.Appendf(nil, "event: error\ndata: %s\n\n", problem.JSON(r)))
-		} else if now.Sub(lastSaid) >= awayHeartbeat {
+		if now := time.Now(); now.Sub(lastSaid) >= awayInterval {
 			lastSaid = now
-			said = stream.write([]byte(": the station is away\n\n"))
+			if stream.write(fmt.Appendf(nil, "event: error\ndata: %s\n\n", problem.JSON(r))) != nil {
+				return
+			}
 		}
-		if said != nil || !sleep(r.Context(), retryInterval) {
+		if !sleep(r.Context(), retryInterval) {
 			return
 		}
 	}

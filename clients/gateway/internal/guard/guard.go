@@ -6,15 +6,10 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"kiln.local/gateway/internal/failure"
-)
-
-// Body limits.
-const (
-	MaxBodyBytes   = 1 << 20
-	MaxUploadBytes = 64 << 20
 )
 
 // Hosts refuses requests whose Host header names neither a loopback address nor one of the allowed names:
@@ -63,6 +58,28 @@ func OwnSite(isUpload func(*http.Request) bool, next http.Handler) http.Handler 
 	}))
 }
 
+// FromOwnPage tells whether a browser says that a page of this very host made the request.
+func FromOwnPage(r *http.Request) bool {
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
+		return site == "same-origin"
+	}
+	origin, err := url.Parse(r.Header.Get("Origin"))
+	return err == nil && origin.Host != "" && origin.Host == r.Host
+}
+
+// NotFromOtherSites refuses requests of other sites' pages also where the method is a safe one: for answers
+// that a browser would store as a file, and that are noted in the ledger.
+func NotFromOtherSites(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
+			failure.Write(w, r, failure.New(http.StatusForbidden, failure.RequestRefused,
+				"a page of another site sent this request"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 func isUnsafe(method string) bool {
 	return method != http.MethodGet && method != http.MethodHead && method != http.MethodOptions
 }
@@ -70,24 +87,6 @@ func isUnsafe(method string) bool {
 func isJSON(contentType string) bool {
 	mediaType, _, err := mime.ParseMediaType(contentType)
 	return err == nil && mediaType == "application/json"
-}
-
-// BodyLimit bounds the body of every request: MaxUploadBytes for uploads, MaxBodyBytes for all others.
-func BodyLimit(isUpload func(*http.Request) bool, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		limit := int64(MaxBodyBytes)
-		if isUpload(r) {
-			// A form adds a few lines around the file.
-			limit = MaxUploadBytes + 64<<10
-		}
-		if r.ContentLength > limit {
-			w.Header().Set("Connection", "close") // rather than reading on
-			failure.Write(w, r, &http.MaxBytesError{Limit: limit})
-			return
-		}
-		r.Body = http.MaxBytesReader(w, r.Body, limit)
-		next.ServeHTTP(w, r)
-	})
 }
 
 // Headers sets what every answer carries. `secure`: the gateway itself speaks TLS.

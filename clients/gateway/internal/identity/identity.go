@@ -65,17 +65,10 @@ func From(ctx context.Context) Identity {
 	return who
 }
 
-// outgoing replaces whatever identity the metadata had by the one in the context.
+// outgoing makes the identity the only metadata of a call: nothing of what a client sent travels with it.
 func outgoing(ctx context.Context) context.Context {
 	who := From(ctx)
-	md, _ := metadata.FromOutgoingContext(ctx)
-	md = md.Copy()
-	if md == nil {
-		md = metadata.MD{}
-	}
-	md.Set(roleKey, string(who.Role))
-	md.Set(actorKey, who.Name)
-	return metadata.NewOutgoingContext(ctx, md)
+	return metadata.NewOutgoingContext(ctx, metadata.Pairs(roleKey, string(who.Role), actorKey, who.Name))
 }
 
 // DialOptions make every call of a connection carry the identity of its context.

@@ -4,6 +4,7 @@ package rest
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
@@ -14,8 +15,19 @@ import (
 	"kiln.local/gateway/internal/failure"
 )
 
-// Deadline of every call that answers once. Reading a board's chip or checking a ledger takes seconds.
+// Deadline of a call that answers once.
 const Deadline = 30 * time.Second
+
+// Deadline of what may take longer by its nature: reading a large ledger from end to end, waiting for a board
+// that is switched off and on.
+const longDeadline = 80 * time.Second
+
+func deadlineOf(path string) time.Duration {
+	if strings.HasSuffix(path, ":verify") || strings.HasSuffix(path, ":powerCycle") {
+		return longDeadline
+	}
+	return Deadline
+}
 
 // JSON is the form of every message: names in camelCase as Protobuf's JSON has it, every field present.
 // A field that the contract does not know is an error, so that a typing mistake is told, not ignored.
@@ -48,7 +60,7 @@ func New(ctx context.Context, conn *grpc.ClientConn) (http.Handler, error) {
 		}
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		bounded, cancel := context.WithTimeout(r.Context(), Deadline)
+		bounded, cancel := context.WithTimeout(r.Context(), deadlineOf(r.URL.Path))
 		defer cancel()
 		w.Header().Set("Cache-Control", "no-store")
 		mux.ServeHTTP(w, r.WithContext(bounded))

@@ -3,6 +3,7 @@
 package station
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -13,6 +14,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
@@ -23,6 +25,9 @@ import (
 // Largest message of the station: a snapshot is kept below gRPC's usual 4 MiB, a page of a thousand
 // deployments may reach it.
 const maxMessageBytes = 16 << 20
+
+// How long a call waits for a station that is not there.
+const connectTimeout = 3 * time.Second
 
 // Address says where the station is and how to prove who we are.
 type Address struct {
@@ -48,8 +53,26 @@ func Dial(address Address, extra ...grpc.DialOption) (*grpc.ClientConn, error) {
 		}),
 		// kilnd allows a ping every 30 s.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 40 * time.Second, Timeout: 20 * time.Second}),
+		grpc.WithChainUnaryInterceptor(func(ctx context.Context, method string, request, reply any,
+			conn *grpc.ClientConn, invoke grpc.UnaryInvoker, callOptions ...grpc.CallOption) error {
+			awaitConnection(ctx, conn)
+			return invoke(ctx, method, request, reply, conn, callOptions...)
+		}),
 	}, identity.DialOptions()...)
 	return grpc.NewClient(address.Target, append(options, extra...)...)
+}
+
+// awaitConnection gives a station that restarts a moment, so that callers notice nothing. A call that finds it
+// still away fails at once.
+func awaitConnection(ctx context.Context, conn *grpc.ClientConn) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	for state := conn.GetState(); state != connectivity.Ready && state != connectivity.Shutdown; state = conn.GetState() {
+		conn.Connect()
+		if !conn.WaitForStateChange(ctx, state) {
+			return
+		}
+	}
 }
 
 func transportOf(address Address) (credentials.TransportCredentials, error) {
