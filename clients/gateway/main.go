@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -38,6 +39,8 @@ const (
 	headerTimeout  = 5 * time.Second
 	idleTimeout    = 120 * time.Second
 	maxHeaderBytes = 64 << 10
+	// The garbage collector works harder before the heap passes this: a station may be a small PC.
+	heapGoal = 50 << 20
 	// How long calls may go on after SIGTERM. Streams end at once.
 	drainTimeout = 10 * time.Second
 )
@@ -76,6 +79,9 @@ func newToken(roleAndName string) error {
 }
 
 func run(settings *config.Config) error {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(heapGoal)
+	}
 	slog.SetDefault(slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: settings.LogLevel})))
 	var tokens *session.Tokens
 	if settings.TokenFile != "" {

@@ -5,8 +5,13 @@ package apidocs
 import (
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"regexp"
+	"slices"
+	"strings"
 
 	"kiln.local/gateway/contract"
 )
@@ -30,8 +35,9 @@ func Document(version string) ([]byte, error) {
 	}
 	paths, ok := document["paths"].(map[string]any)
 	if !ok {
-		return nil, fmt.Errorf("the generated description has no paths")
+		return nil, errors.New("the generated description has no paths")
 	}
+	nameResources(paths)
 	for path, operations := range handwritten["paths"].(map[string]any) {
 		paths[path] = operations
 	}
@@ -41,6 +47,44 @@ func Document(version string) ([]byte, error) {
 	delete(document, "tags")
 	return json.MarshalIndent(document, "", " ")
 }
+
+// nameResources turns "/v1/{name}:cancel", where name is "deployments/{id}", into "/v1/deployments/{id}:cancel":
+// what people and tools call.
+func nameResources(paths map[string]any) {
+	for _, path := range slices.Collect(maps.Keys(paths)) {
+		variable := variablePattern.FindString(path)
+		if variable == "" {
+			continue
+		}
+		operations := paths[path].(map[string]any)
+		collection := ""
+		for _, operation := range operations {
+			parameters, _ := operation.(map[string]any)["parameters"].([]any)
+			for _, parameter := range parameters {
+				one := parameter.(map[string]any)
+				pattern, _ := one["pattern"].(string)
+				if one["in"] != "path" || !strings.HasSuffix(pattern, "/[^/]+") {
+					continue
+				}
+				collection = strings.TrimSuffix(pattern, "/[^/]+")
+				one["name"] = "id"
+				delete(one, "pattern")
+				delete(one, "description")
+			}
+		}
+		if collection == "" {
+			continue
+		}
+		delete(paths, path)
+		named := strings.Replace(path, variable, collection+"/{id}", 1)
+		if present, taken := paths[named].(map[string]any); taken {
+			maps.Copy(operations, present)
+		}
+		paths[named] = operations
+	}
+}
+
+var variablePattern = regexp.MustCompile(`\{name(_\d+)?\}`)
 
 // Register adds /openapi.json and /docs to `mux`.
 func Register(mux *http.ServeMux, version string) error {

@@ -16,12 +16,12 @@ import (
 
 const (
 	// What the hub keeps for readers that are a little behind, or come back after a moment.
-	keptFrames = 4096
-	keptBytes  = 8 << 20
-	// Frames handed to a reader at a time.
-	batchFrames = 256
-	// Readers are woken at most this often: at a thousand events a second each takes several at once.
-	wakeInterval = 4 * time.Millisecond
+	keptFrames = 16384
+	keptBytes  = 12 << 20
+	// Frames handed to a reader at a time: two hundred readers have a buffer each for so many.
+	batchFrames = 64
+	// Readers are woken at most this often: at a thousand events a second each takes twenty at once.
+	wakeInterval = 20 * time.Millisecond
 	// How long a reader's own stream waits for the hub to get as far.
 	joinTimeout = 500 * time.Millisecond
 	// Pause before the station is asked again.
@@ -34,7 +34,8 @@ const (
 type Hub struct {
 	direct Direct
 
-	mu sync.Mutex
+	// Readers only read: they do not wait for each other.
+	mu sync.RWMutex
 	// The newest frames in order; frames[0] has the position `first`.
 	frames []Frame
 	first  uint64
@@ -77,14 +78,14 @@ func (h *Hub) Run(ctx context.Context) {
 
 // Away tells why there is no stream from the station; nil while there is one.
 func (h *Hub) Away() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	h.mu.RLock()
+	defer h.mu.RUnlock()
 	return h.away
 }
 
 func (h *Hub) resume() *kilnv1.WatchEventsRequest {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	h.mu.RLock()
+	defer h.mu.RUnlock()
 	request := &kilnv1.WatchEventsRequest{}
 	if h.started {
 		last := h.last
@@ -175,8 +176,8 @@ type place struct {
 
 // placeAfter answers where the frames after event `sequence` begin; false when the hub does not have them.
 func (h *Hub) placeAfter(sequence int64) (place, bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	h.mu.RLock()
+	defer h.mu.RUnlock()
 	if !h.started || sequence < h.floor || sequence > h.last {
 		return place{}, false
 	}
@@ -194,9 +195,9 @@ func (h *Hub) awaitPlace(ctx context.Context, sequence int64) (place, bool) {
 	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
 	for {
-		h.mu.Lock()
+		h.mu.RLock()
 		wake, behind := h.wake, !h.started || sequence > h.last
-		h.mu.Unlock()
+		h.mu.RUnlock()
 		if at, ok := h.placeAfter(sequence); ok || !behind {
 			return at, ok
 		}
@@ -221,8 +222,8 @@ func (h *Hub) numberUpTo(i int) int64 {
 // take answers the frames from `at` on, or a channel that closes when there may be some. `ok` is false
 // when the place is not in the hub any more.
 func (h *Hub) take(at place, batch []Frame) (frames []Frame, wake <-chan struct{}, away error, ok bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	h.mu.RLock()
+	defer h.mu.RUnlock()
 	if at.epoch != h.epoch || at.position < h.first {
 		return nil, nil, nil, false
 	}

@@ -31,7 +31,6 @@ const (
 	NotAllowed         = "NOT_ALLOWED"
 	TooManyRequests    = "TOO_MANY_REQUESTS"
 	StationUnreachable = "STATION_UNREACHABLE"
-	ReaderTooSlow      = "READER_TOO_SLOW"
 	BundleTooLarge     = "BUNDLE_TOO_LARGE"
 	StepTimedOut       = "STEP_TIMED_OUT"
 	Cancelled          = "CANCELLED_BY_OPERATOR"

@@ -152,9 +152,7 @@ func TestClientThatAsksTooMuchIsToldToWait(t *testing.T) {
 // A client that sends its body drop by drop does not hold a connection for ever. The deadline is set on the
 // connection itself, so a real one is used and the body simply never ends.
 func TestBodyThatNeverComesIsGivenUp(t *testing.T) {
-	if testing.Short() {
-		t.Skip("waits for the deadline of a body, 15 s")
-	}
+	t.Parallel() // with the other test that waits for a deadline
 	b := newBench(t)
 	conn, err := net.Dial("tcp", strings.TrimPrefix(b.url, "http://"))
 	if err != nil {

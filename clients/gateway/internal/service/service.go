@@ -88,6 +88,7 @@ func (s *Service) routes(ctx context.Context, settings *config.Config, conn *grp
 	signedIn("GET /v1/deployments/{id}/record", guard.NotFromOtherSites(http.HandlerFunc(deployments.Record)))
 	signedIn("POST /v1/bundles:import", upload.Handler{Client: kilnv1.NewFirmwareClient(conn)})
 	signedIn("/v1/", calls)
+	signedIn("/v1", calls)
 	mux.HandleFunc("GET /v1/session", sessions.Get)
 	mux.HandleFunc("POST /v1/session", sessions.SignIn)
 	mux.HandleFunc("DELETE /v1/session", sessions.SignOut)
