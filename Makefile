@@ -6,10 +6,10 @@ export CCACHE_DIR ?= $(HOME)/.cache/ccache
 export CCACHE_BASEDIR ?= $(CURDIR)
 export CCACHE_NOHASHDIR ?= 1
 
-.PHONY: help setup build web gateway test test-browser screenshots demo check bench format clean
+.PHONY: help setup build bench-gateway web gateway test test-browser screenshots demo check bench format clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install what is missing (asks for sudo only then)
 	@KILN_STUBS=$(STUBS) scripts/setup
@@ -47,6 +47,9 @@ check: ## the long suites: linters, sanitizers, oracles, crash tests (what .ci/r
 
 bench: build ## print the figures of docs/performance.md
 	@KILN_STUBS=$(STUBS) scripts/bench $(BUILD)
+
+bench-gateway: build ## print the figures of 200 event streams of one gateway
+	@scripts/bench-gateway $(BUILD)
 
 format: ## format the C++ sources and the page's
 	@git ls-files '*.cc' '*.h' | xargs clang-format-19 -i
