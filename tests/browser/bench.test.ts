@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { expectAccessible } from './axe';
-import { card, fillForm, launch, type Opened, open } from './browser';
+import { advice, card, fillForm, launch, type Opened, open } from './browser';
 import { Station } from './station';
 
 let station: Station;
@@ -25,7 +25,7 @@ test('from the form to four records', async () => {
   const { page } = opened;
   await page.waitForSelector('[data-lamp=ready]');
   expect(await page.locator('.lamp-word').textContent()).toBe('พร้อม');
-  expect(await page.getByTestId('advice').textContent()).toBe('กรุณากรอกข้อมูลลูกค้า');
+  expect(await advice(page)).toBe('กรุณากรอกข้อมูลลูกค้า');
   await fillForm(page, 'bgk001');
   expect(await page.inputValue('#customerId')).toBe('BGK001');
   expect(await page.getByTestId('deploy').textContent()).toContain('4');
@@ -118,7 +118,7 @@ test('"as soon as a board appears" waits, and can be canceled', async () => {
   await page.getByTestId('deploy').click();
   const waiting = page.locator('.waiting-any');
   await waiting.waitFor();
-  expect(await page.getByTestId('advice').textContent()).toBe('เสียบบอร์ดที่พอร์ตใดก็ได้');
+  expect(await advice(page)).toBe('เสียบบอร์ดที่พอร์ตใดก็ได้');
   await waiting.getByRole('button', { name: 'ยกเลิก' }).click();
   await waiting.waitFor({ state: 'detached' });
 });

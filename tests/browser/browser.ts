@@ -54,6 +54,11 @@ export function card(page: Page, label: string) {
   });
 }
 
+// The sentence that says what to do next.
+export async function advice(page: Page): Promise<string> {
+  return ((await page.getByTestId('advice').textContent()) ?? '').trim();
+}
+
 export async function fillForm(page: Page, customerId: string): Promise<void> {
   await page.fill('#organization', 'โรงพยาบาลกรุงเทพ');
   await page.fill('#customerId', customerId);

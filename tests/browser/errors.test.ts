@@ -1,7 +1,7 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { expectAccessible } from './axe';
-import { card, fillForm, launch, type Opened, open } from './browser';
+import { advice, card, fillForm, launch, type Opened, open } from './browser';
 import { Station } from './station';
 
 let station: Station;
@@ -47,7 +47,7 @@ test('a board that is silent says so in Thai, and a retry after the repair succe
   expect(words).toContain('BOARD_SILENT');
   expect(await page.getAttribute('[data-lamp]', 'data-lamp')).toBe('attention');
   expect(await page.locator('.lamp-word').textContent()).toBe('รอคุณ');
-  expect(await page.getByTestId('advice').textContent()).toContain('A1: ติดต่อ ESP32 ไม่ได้');
+  expect(await advice(page)).toContain('A1: ติดต่อ ESP32 ไม่ได้');
   await expectAccessible(page, 'an error');
   await station.control('fault sim-1 none');
   await panel.getByRole('button', { name: 'ลองใหม่' }).click();

@@ -16,7 +16,7 @@ test('every view, in both languages, light and dark, wide and narrow', async () 
   const browser = await launch();
   try {
     await station.importBundle('esp32c3', 2 << 20, 'SMC Cabinet');
-    await station.control('fault sim-3 dead-loader');
+    await station.control('fault sim-3 no-identity-line');
     const { page } = await open(browser, station.url);
     const shot = (name: string, options = {}) =>
       page.screenshot({ path: join(FOLDER, `${name}.png`), animations: 'disabled', ...options });
@@ -38,7 +38,7 @@ test('every view, in both languages, light and dark, wide and narrow', async () 
     await card(page, 'A4').locator('.result-title').waitFor();
     await card(page, 'A1').getByRole('button', { name: 'Show' }).click();
     await page.waitForSelector('[data-testid=password]');
-    await shot('bench-results-en-dark', { fullPage: true });
+    await shot('bench-results-en-dark');
     await page.click('.tool-language');
     await page.emulateMedia({ colorScheme: 'light' });
     await shot('bench-results-th-light', { fullPage: true });

@@ -62,8 +62,8 @@ export const TEXTS = {
     th: 'สถานีกำลังเริ่มทำงานใหม่ กรุณาเสียบบอร์ดไว้เหมือนเดิม',
   },
   adviceFault: { en: 'Call the site engineer: {check}.', th: 'แจ้งวิศวกร: {check}' },
-  adviceFailed: { en: '{port}: {message} {tip}', th: '{port}: {message} {tip}' },
-  adviceUnusable: { en: '{port}: {message} {tip}', th: '{port}: {message} {tip}' },
+  adviceFailed: { en: '{port}: {message}', th: '{port}: {message}' },
+  adviceUnusable: { en: '{port}: {message}', th: '{port}: {message}' },
   advicePlugInAt: { en: 'Plug the board in at {port}.', th: 'เสียบบอร์ดที่พอร์ต {port}' },
   advicePlugInAny: { en: 'Plug a board in at any port.', th: 'เสียบบอร์ดที่พอร์ตใดก็ได้' },
   adviceDone: {

@@ -28,7 +28,9 @@ export function LampBand({ cards, formReady }: { cards: PortCard[]; formReady: b
       <div class="lamp-words">
         <h1 class="lamp-word">{t(word)}</h1>
         <p class="lamp-advice" data-testid="advice">
-          {adviceText(app, adviceOf(state, cards, formReady, mayDeploy))}
+          {adviceText(app, adviceOf(state, cards, formReady, mayDeploy)).map((sentence) => (
+            <span key={sentence}>{sentence} </span>
+          ))}
         </p>
       </div>
       <dl class="today" aria-label={t('todaysCount')}>
@@ -51,23 +53,23 @@ export function LampBand({ cards, formReady }: { cards: PortCard[]; formReady: b
   );
 }
 
-function adviceText({ t, language }: App, advice: Advice): string {
+// One sentence, or what is wrong and the first thing to try: lines break between the two.
+function adviceText({ t, language }: App, advice: Advice): string[] {
   switch (advice.text) {
     case 'adviceFault':
-      return t('adviceFault', { check: checkName(t, advice.check) });
+      return [t('adviceFault', { check: checkName(t, advice.check) })];
     case 'adviceFailed':
     case 'adviceUnusable': {
-      // The sentence, and the first thing to try.
       const words = failureText(advice.failure, language);
       const message = words?.message ?? t(advice.text === 'adviceFailed' ? 'statusFailed' : 'modeUnusable');
-      return t(advice.text, { port: advice.port, message, tip: words?.tips?.[0] ?? '' });
+      return [t(advice.text, { port: advice.port, message }), ...(words?.tips ?? []).slice(0, 1)];
     }
     case 'advicePlugInAt':
     case 'adviceDone':
-      return t(advice.text, { port: advice.port });
+      return [t(advice.text, { port: advice.port })];
     case 'adviceWorking':
-      return t('adviceWorking', { ports: advice.ports });
+      return [t('adviceWorking', { ports: advice.ports })];
     default:
-      return t(advice.text);
+      return [t(advice.text)];
   }
 }
