@@ -51,6 +51,12 @@ bench: build ## print the figures of docs/performance.md
 bench-gateway: build ## print the figures of 200 event streams of one gateway
 	@scripts/bench-gateway $(BUILD)
 
+.PHONY: test-usb
+test-usb: setup $(BUILD)/build.ninja ## boards at a virtual USB in an emulated machine (CASES="mid_flash": only some)
+	@KILN_STUBS=$(STUBS) scripts/setup --checks
+	@cmake --build $(BUILD) --target kilnd kiln kiln-sim
+	@KILN_STUBS=$(STUBS) python3 -B tests/usb-vm/run.py $(BUILD) $(CASES)
+
 format: ## format the C++ sources and the page's
 	@git ls-files '*.cc' '*.h' | xargs clang-format-19 -i
 	@scripts/build-web packages

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -10,17 +11,20 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "base/status_macros.h"
 #include "simulator/faults.h"
 #include "simulator/flash_memory.h"
 #include "simulator/server.h"
+#include "simulator/usb/usb_models.h"
 
 namespace kiln::simulator {
 namespace {
 
-absl::Status ApplyOption(absl::string_view option, BoardConfig& config) {
+absl::Status ApplyOption(absl::string_view option, BoardSpec& spec) {
+  BoardConfig& config = spec.config;
   const std::pair<absl::string_view, absl::string_view> parts =
       absl::StrSplit(option, absl::MaxSplits('=', 1));
   const auto& [key, value] = parts;
@@ -53,6 +57,15 @@ absl::Status ApplyOption(absl::string_view option, BoardConfig& config) {
     return absl::OkStatus();
   }
   if (key == "fault") return ParseFault(value, config.faults);
+  if (key == "adapter") {
+    const std::vector<std::string> kinds = UsbModelKinds();
+    if (std::find(kinds.begin(), kinds.end(), std::string(value)) == kinds.end()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("unknown adapter ", value, "; there are ", absl::StrJoin(kinds, ", ")));
+    }
+    spec.adapter = std::string(value);
+    return absl::OkStatus();
+  }
   if (option == "download") {
     config.start_in_download_mode = true;
     return absl::OkStatus();
@@ -88,7 +101,7 @@ absl::StatusOr<BoardSpec> ParseBoardSpec(absl::string_view text, int index) {
                      static_cast<uint8_t>(serial >> 8),
                      static_cast<uint8_t>(serial)};
   for (size_t i = 1; i < parts.size(); ++i) {
-    RETURN_IF_ERROR(ApplyOption(parts[i], spec.config)) << "board " << spec.name;
+    RETURN_IF_ERROR(ApplyOption(parts[i], spec)) << "board " << spec.name;
   }
   return spec;
 }

@@ -19,6 +19,7 @@
 #include "simulator/faults.h"
 #include "simulator/flash_memory.h"
 #include "simulator/server.h"
+#include "simulator/usb/usb_models.h"
 
 namespace kiln::simulator {
 namespace {
@@ -30,6 +31,7 @@ struct RunArguments {
   std::vector<std::string> faults;
   int count = 0;
   bool pace = false;
+  bool vhci = false;
   bool download_mode = false;
   std::string flash_part;
 };
@@ -86,6 +88,7 @@ absl::Status Run(const RunArguments& arguments) {
   ServerOptions options;
   options.folder = std::filesystem::absolute(arguments.folder).lexically_normal().string();
   options.state_folder = arguments.state_folder;
+  options.vhci = arguments.vhci;
   ASSIGN_OR_RETURN(options.boards, MakeBoards(arguments));
   Server server(std::move(options), base::SystemClock());
   return server.Run();
@@ -96,14 +99,18 @@ int Main(int argc, char** argv) {
   app.require_subcommand(1);
 
   RunArguments run_arguments;
-  CLI::App* run = app.add_subcommand("run", "Run boards on pseudo-terminals until stopped");
+  CLI::App* run = app.add_subcommand("run", "Run boards until stopped, on pseudo-terminals or USB");
   run->add_option("--dir", run_arguments.folder, "Folder for the boards' links and sockets")
       ->required();
   run->add_option("--board", run_arguments.boards,
-                  "NAME:CHIP[,mac=…][,flash=4MB][,part=…][,fault=…][,download]; may be repeated");
+                  "NAME:CHIP[,mac=…][,flash=4MB][,part=…][,fault=…][,download][,adapter=…]; may be "
+                  "repeated; adapters (with --vhci): " +
+                      absl::StrJoin(UsbModelKinds(), ", "));
   run->add_option("--count", run_arguments.count, "So many boards (of each --board)")
       ->check(CLI::Range(1, 256));
   run->add_flag("--pace", run_arguments.pace, "Model the time of the wire and of the flash");
+  run->add_flag("--vhci", run_arguments.vhci,
+                "Plug the boards in at this machine's USB (module vhci_hcd; as root)");
   std::vector<std::string> parts;
   for (const FlashPart& part : FlashParts()) parts.emplace_back(part.name);
   run->add_option("--flash-part", run_arguments.flash_part,

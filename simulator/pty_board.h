@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/unique_fd.h"
+#include "simulator/board_front.h"
 #include "simulator/event_loop.h"
 #include "simulator/simulated_board.h"
 
@@ -19,27 +20,24 @@ namespace kiln::simulator {
 // A simulated board at a pseudo-terminal: `path` is a symlink to its slave, `path`.ctl a
 // SOCK_SEQPACKET socket that carries the modem lines, which pseudo-terminals lack (one byte: bit 0
 // DTR, bit 1 RTS; answered with the same byte once applied). Owned by the server; its thread only.
-class PtyBoard {
+class PtyBoard final : public BoardFront {
  public:
   // `loop` and `clock` must outlive it. Not plugged in yet.
   PtyBoard(const BoardConfig& config, std::string path, EventLoop& loop, base::Clock& clock);
-  ~PtyBoard();
+  ~PtyBoard() override;
   PtyBoard(const PtyBoard&) = delete;
   PtyBoard& operator=(const PtyBoard&) = delete;
 
   // Makes terminal and socket, then the links. Supplies the board with power.
-  absl::Status Plug();
+  absl::Status Plug() override;
   // Takes them away again.
-  void Unplug();
-  bool plugged() const { return master_.valid(); }
-
-  // Moves bytes that are due; answers when it wants to be called next.
-  std::optional<absl::Duration> Step();
-
-  SimulatedBoard& board() { return board_; }
-  // Wall-clock time of the first byte from the host that opened the port last; InfinitePast before.
-  absl::Time first_byte_time() const { return first_byte_time_; }
-  const std::string& path() const { return path_; }
+  void Unplug() override;
+  bool plugged() const override { return master_.valid(); }
+  std::optional<absl::Duration> Step() override;
+  SimulatedBoard& board() override { return board_; }
+  void PressReset() override { board_.PressReset(clock_.Monotonic()); }
+  absl::Time first_byte_time() const override { return first_byte_time_; }
+  std::string path() const override { return path_; }
 
  private:
   absl::Status MakeTerminal();

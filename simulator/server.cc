@@ -34,6 +34,10 @@
 #include "base/digest.h"
 #include "base/status_macros.h"
 #include "simulator/faults.h"
+#include "simulator/pty_board.h"
+#include "simulator/usb/usb_models.h"
+#include "simulator/usb/vhci_board.h"
+#include "simulator/usb/vhci_bus.h"
 
 namespace kiln::simulator {
 namespace {
@@ -55,7 +59,7 @@ absl::StatusOr<sockaddr_un> ControlAddress(const std::string& folder) {
   return address;
 }
 
-std::string StatisticsLine(PtyBoard& board) {
+std::string StatisticsLine(BoardFront& board) {
   const BoardStatistics s = board.board().statistics();
   const char* mode = !board.plugged()                   ? "unplugged"
                      : !board.board().powered()         ? "unpowered"
@@ -64,10 +68,10 @@ std::string StatisticsLine(PtyBoard& board) {
                                                         : "running";
   return absl::StrFormat(
       "mode=%s baud=%d received=%d sent=%d frames=%d resets=%d boots=%d failed_boots=%d "
-      "programmed=%d erased=%d overrun=%d garbled=%d first_byte_us=%d",
+      "programmed=%d erased=%d overrun=%d garbled=%d first_byte_us=%d%s",
       mode, board.board().board_baud_rate(), s.received_bytes, s.sent_bytes, s.frames, s.resets,
       s.boots, s.failed_boots, s.programmed_bytes, s.erased_bytes, s.overrun_bytes, s.garbled_bytes,
-      std::max<int64_t>(0, absl::ToUnixMicros(board.first_byte_time())));
+      std::max<int64_t>(0, absl::ToUnixMicros(board.first_byte_time())), board.Statistics());
 }
 
 }  // namespace
@@ -122,8 +126,7 @@ absl::Status Server::Start() {
 
   RETURN_IF_ERROR(ListenForCommands());
   for (const BoardSpec& spec : options_.boards) {
-    auto board = std::make_unique<PtyBoard>(
-        spec.config, absl::StrCat(options_.folder, "/", spec.name), loop_, clock_);
+    ASSIGN_OR_RETURN(std::unique_ptr<BoardFront> board, MakeFront(spec));
     LoadFlash(spec.name, *board);
     RETURN_IF_ERROR(board->Plug()) << "board " << spec.name;
     absl::PrintF("%s %s %s %s\n", spec.name, esp::TraitsOf(spec.config.chip).name,
@@ -133,6 +136,17 @@ absl::Status Server::Start() {
   absl::PrintF("ready\n");
   std::fflush(stdout);
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<BoardFront>> Server::MakeFront(const BoardSpec& spec) {
+  if (options_.vhci) {
+    ASSIGN_OR_RETURN(std::unique_ptr<UsbDeviceModel> model,
+                     MakeUsbModel(spec.adapter.empty() ? "cp2102" : spec.adapter, spec.config));
+    ASSIGN_OR_RETURN(VhciPort place, usb_.Reserve());
+    return std::make_unique<VhciBoard>(std::move(model), std::move(place), usb_, loop_, clock_);
+  }
+  return std::make_unique<PtyBoard>(spec.config, absl::StrCat(options_.folder, "/", spec.name),
+                                    loop_, clock_);
 }
 
 absl::Status Server::ListenForCommands() {
@@ -198,7 +212,7 @@ void Server::ExecuteLines(std::string& pending, int fd) {
   }
 }
 
-absl::StatusOr<PtyBoard*> Server::Find(absl::string_view name) {
+absl::StatusOr<BoardFront*> Server::Find(absl::string_view name) {
   const auto found = boards_.find(std::string(name));
   if (found == boards_.end()) {
     return absl::NotFoundError(absl::StrCat("there is no board \"", name, "\""));
@@ -229,7 +243,7 @@ absl::StatusOr<std::string> Server::Execute(absl::string_view command) {
   if (words.size() < 2) {
     return absl::InvalidArgumentError(absl::StrCat("unknown command \"", command, "\"; try help"));
   }
-  ASSIGN_OR_RETURN(PtyBoard * board, Find(words[1]));
+  ASSIGN_OR_RETURN(BoardFront * board, Find(words[1]));
   if (verb == "unplug") {
     RETURN_IF_ERROR(SaveFlash(words[1], *board));
     board->Unplug();
@@ -237,7 +251,7 @@ absl::StatusOr<std::string> Server::Execute(absl::string_view command) {
     board->Unplug();
     RETURN_IF_ERROR(board->Plug());
   } else if (verb == "reset") {
-    board->board().PressReset(clock_.Monotonic());
+    board->PressReset();
   } else if (verb == "stats") {
     return StatisticsLine(*board);
   } else if (verb == "fault") {
@@ -254,7 +268,7 @@ std::string Server::StatePath(absl::string_view name) const {
   return absl::StrCat(options_.state_folder, "/", name, ".flash");
 }
 
-absl::Status Server::SaveFlash(const std::string& name, PtyBoard& board) const {
+absl::Status Server::SaveFlash(const std::string& name, BoardFront& board) const {
   if (options_.state_folder.empty()) return absl::OkStatus();
   std::error_code error;
   std::filesystem::create_directories(options_.state_folder, error);
@@ -268,7 +282,7 @@ absl::Status Server::SaveFlash(const std::string& name, PtyBoard& board) const {
   return absl::OkStatus();
 }
 
-void Server::LoadFlash(const std::string& name, PtyBoard& board) const {
+void Server::LoadFlash(const std::string& name, BoardFront& board) const {
   if (options_.state_folder.empty()) return;
   std::ifstream file(StatePath(name), std::ios::binary);
   if (!file) return;

@@ -14,8 +14,10 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/unique_fd.h"
+#include "simulator/board_front.h"
 #include "simulator/event_loop.h"
-#include "simulator/pty_board.h"
+#include "simulator/simulated_board.h"
+#include "simulator/usb/vhci_bus.h"
 
 namespace kiln::simulator {
 
@@ -23,21 +25,24 @@ namespace kiln::simulator {
 struct BoardSpec {
   std::string name;
   BoardConfig config;
+  std::string adapter;  // on a virtual USB: what stands between; empty: a CP2102
 };
 
 // "A:esp32c3",
-// "A:esp32c3,mac=7c:df:a1:00:00:09,flash=8MB,part=GD25Q64C,fault=stub-silent,download". `index`
-// gives the MAC where none is named. INVALID_ARGUMENT names what is wrong.
+// "A:esp32c3,mac=7c:df:a1:00:00:09,flash=8MB,part=GD25Q64C,fault=stub-silent,download,adapter=ch340".
+// `index` gives the MAC where none is named. INVALID_ARGUMENT names what is wrong.
 absl::StatusOr<BoardSpec> ParseBoardSpec(absl::string_view text, int index);
 
 struct ServerOptions {
   std::string folder;        // of the links and of the socket "control"
   std::string state_folder;  // where flash contents are kept between runs; empty: nowhere
   std::vector<BoardSpec> boards;
+  bool vhci = false;  // on the kernel's virtual USB rather than on pseudo-terminals
 };
 
-// All boards of one kiln-sim: their terminals, the person's commands (on the socket FOLDER/control
-// and on standard input, one a line), and a clean end on SIGTERM or SIGINT. One thread.
+// All boards of one kiln-sim: their terminals or USB devices, the person's commands (on the socket
+// FOLDER/control and on standard input, one a line), and a clean end on SIGTERM or SIGINT. One
+// thread.
 class Server {
  public:
   Server(ServerOptions options, base::Clock& clock);
@@ -63,18 +68,20 @@ class Server {
   void ReadCommands(int fd);
   // Executes the complete lines in `pending`; answers go to `fd`.
   void ExecuteLines(std::string& pending, int fd);
-  absl::StatusOr<PtyBoard*> Find(absl::string_view name);
+  absl::StatusOr<std::unique_ptr<BoardFront>> MakeFront(const BoardSpec& spec);
+  absl::StatusOr<BoardFront*> Find(absl::string_view name);
   std::string StatePath(absl::string_view name) const;
-  absl::Status SaveFlash(const std::string& name, PtyBoard& board) const;
-  void LoadFlash(const std::string& name, PtyBoard& board) const;
+  absl::Status SaveFlash(const std::string& name, BoardFront& board) const;
+  void LoadFlash(const std::string& name, BoardFront& board) const;
 
   const ServerOptions options_;
   base::Clock& clock_;
   EventLoop loop_;
+  VhciBus usb_;
   base::UniqueFd signals_;
   base::UniqueFd listener_;
   std::map<int, Client> clients_;
-  std::map<std::string, std::unique_ptr<PtyBoard>> boards_;
+  std::map<std::string, std::unique_ptr<BoardFront>> boards_;
   bool made_control_ = false;
 };
 

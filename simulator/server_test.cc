@@ -40,10 +40,16 @@ TEST(BoardSpecTest, ReadsChipMacFlashAndFaults) {
   EXPECT_EQ(esp::FormatMac(ParseBoardSpec("A:esp32", 4)->config.mac), "7c:df:a1:00:00:05");
 }
 
+TEST(BoardSpecTest, ReadsTheAdapter) {
+  EXPECT_EQ(ParseBoardSpec("A:esp32c3,adapter=ft232r", 0)->adapter, "ft232r");
+  EXPECT_EQ(ParseBoardSpec("A:esp32c3", 0)->adapter, "");
+}
+
 TEST(BoardSpecTest, RefusesWhatItCannotRead) {
-  for (const char* bad : {"", "A", "A:esp99", ":esp32", "../A:esp32", "control:esp32",
-                          "A:esp32,mac=1", "A:esp32,flash=3MB", "A:esp32,flash=x",
-                          "A:esp32,part=none", "A:esp32,fault=none=1", "A:esp32,what"}) {
+  for (const char* bad :
+       {"", "A", "A:esp99", ":esp32", "../A:esp32", "control:esp32", "A:esp32,mac=1",
+        "A:esp32,flash=3MB", "A:esp32,flash=x", "A:esp32,part=none", "A:esp32,adapter=x",
+        "A:esp32,fault=none=1", "A:esp32,what"}) {
     EXPECT_EQ(ParseBoardSpec(bad, 0).status().code(), absl::StatusCode::kInvalidArgument) << bad;
   }
 }

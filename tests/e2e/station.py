@@ -16,16 +16,19 @@ import time
 BIN = pathlib.Path(os.environ["KILN_BIN"])
 STUBS = os.environ.get("KILN_STUBS", "")
 ENDED = {"STATE_SUCCEEDED", "STATE_FAILED", "STATE_CANCELED", "STATE_NEEDS_ATTENTION"}
+# How many times slower than a PC this machine is; stretches every deadline.
+PATIENCE = float(os.environ.get("KILN_TEST_PATIENCE", "1"))
 CUSTOMER = ["--org", "โรงพยาบาลกรุงเทพ", "--id", "BGK001", "--app", "SMC_Cabinet_Ward_A"]
 
 
 def await_true(condition, seconds, what):
     """Polls until `condition()` is true; fails with `what()` after `seconds`."""
+    seconds *= PATIENCE
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
             return
-        time.sleep(0.01)
+        time.sleep(0.01 * PATIENCE)
     raise AssertionError(f"not within {seconds} s: {what()}")
 
 
@@ -44,19 +47,25 @@ class Simulator:
                                             stderr=subprocess.STDOUT)
         await_true(lambda: "\nready" in "\n" + self.log.read_text(), 10, self.log.read_text)
 
+    def control(self, command):
+        """What `kiln-sim ctl` answers."""
+        done = subprocess.run([BIN / "kiln-sim", "ctl", "--dir", self.folder, command],
+                              capture_output=True, text=True, check=True)
+        return done.stdout
+
     def statistics(self, name):
         """What `kiln-sim ctl stats` says of a board."""
-        done = subprocess.run([BIN / "kiln-sim", "ctl", "--dir", self.folder, f"stats {name}"],
-                              capture_output=True, text=True, check=True)
-        return dict(word.split("=", 1) for word in done.stdout.split())
+        return dict(word.split("=", 1) for word in self.control(f"stats {name}").split())
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=10 * PATIENCE)
 
 
 class Station:
     """One kilnd and its folders. `start` and `kill` may alternate; the state stays."""
+
+    simulator_class = Simulator
 
     def __init__(self, boards, sim_options=(), config="", stubs=True):
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="kiln-e2e-"))
@@ -64,7 +73,7 @@ class Station:
         self.log = self.home / "kilnd.log"
         self.address = f"unix://{self.home}/kilnd.sock"
         self.daemon = None
-        self.simulator = Simulator(self.home, boards, *sim_options) if boards else None
+        self.simulator = self.simulator_class(self.home, boards, *sim_options) if boards else None
         self._write_config(config, stubs)
 
     def _write_config(self, extra, stubs):
@@ -100,7 +109,7 @@ class Station:
     def stop(self):
         if self.daemon and self.daemon.poll() is None:
             self.daemon.terminate()
-            self.daemon.wait(timeout=30)
+            self.daemon.wait(timeout=30 * PATIENCE)
 
     def close(self):
         try:
@@ -116,7 +125,7 @@ class Station:
         """Runs the command line with --json; CompletedProcess."""
         done = subprocess.run(
             [BIN / "kiln", "--address", self.address, "--json", "--lang", "en", *map(str, arguments)],
-            capture_output=True, text=True, timeout=timeout)
+            capture_output=True, text=True, timeout=timeout * PATIENCE)
         if check and done.returncode != 0:
             raise AssertionError(f"kiln {arguments} answered {done.returncode}: {done.stderr}\n"
                                  f"{self.log.read_text()[-3000:]}")
