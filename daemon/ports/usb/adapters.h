@@ -27,11 +27,15 @@ struct UsbAdapter {
   UsbDriver driver;
   LinkKind link;
   uint8_t serial_ports;  // 1 to 4; how many terminals the device has
-  uint32_t max_baud;     // the fastest rate its data sheet gives, in bits per second
+  uint32_t max_baud;  // the fastest rate the fastest chip with these ids makes, in bits per second
+  uint16_t fifo_bytes;  // the most it may still hold when it has taken everything; see Drain
 };
 
 // Null for foreign devices.
 const UsbAdapter* FindUsbAdapter(uint16_t vendor, uint16_t product);
+// As above. In addition, any device of Espressif's with a CDC interface is a chip's own USB-OTG:
+// firmware chooses its product id itself.
+const UsbAdapter* FindUsbAdapter(uint16_t vendor, uint16_t product, bool has_cdc_interface);
 absl::Span<const UsbAdapter> AllUsbAdapters();
 
 }  // namespace kiln::ports
