@@ -1,0 +1,250 @@
+#include "daemon/ports/usb/usb_serial_stream.h"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "daemon/ports/usb/adapters.h"
+#include "daemon/ports/usb/fake_usb_device.h"
+#include "daemon/ports/usb/usb_descriptors.h"
+#include "daemon/ports/usb/usb_pipes.h"
+#include "errors/error.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace kiln::ports {
+namespace {
+
+using errors::ErrorCode;
+using ::testing::ElementsAre;
+
+constexpr absl::Duration kLong = absl::Seconds(20);
+constexpr absl::Duration kLook = absl::ZeroDuration();
+
+// A stream through a CH340, whose driver adds nothing to the bytes, unless a test asks for another.
+class UsbSerialStreamTest : public ::testing::Test {
+ protected:
+  void Open(uint16_t vendor = 0x1a86, uint16_t product = 0x7523) {
+    device_.Answer(0x5f, {0x31, 0x00});
+    const UsbSerialLayout layout = {.in = {.address = 0x82, .is_bulk = true, .max_packet = 64},
+                                    .out = {.address = 0x02, .is_bulk = true, .max_packet = 64}};
+    auto stream = UsbSerialStream::Start(device_.Open(), *FindUsbAdapter(vendor, product), layout,
+                                         0x0600, "usb://1-2", base::SystemClock());
+    ASSERT_TRUE(stream.ok()) << stream.status();
+    stream_ = *std::move(stream);
+  }
+
+  absl::StatusOr<std::string> Read(absl::Duration timeout, size_t at_most = 100'000) {
+    std::vector<uint8_t> buffer(at_most);
+    const auto count = stream_->Read(absl::MakeSpan(buffer), timeout);
+    if (!count.ok()) return count.status();
+    return std::string(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(*count));
+  }
+
+  absl::Status Write(size_t bytes, absl::Duration timeout) {
+    return stream_->Write(std::vector<uint8_t>(bytes, 'x'), timeout);
+  }
+
+  FakeUsbDevice device_;
+  std::unique_ptr<UsbSerialStream> stream_;
+};
+
+TEST_F(UsbSerialStreamTest, AssertsBothLinesTogetherWhenItOpens) {
+  Open();
+  const FakeUsbDevice::ControlCall last = device_.control_calls().back();
+  EXPECT_EQ(last.setup, (UsbSetup{0x40, 0xa4, 0xff9f, 0}));
+}
+
+TEST_F(UsbSerialStreamTest, ReadsWhatArrivedInOrderAndWaitsForMore) {
+  Open();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Read(kLook).status()));
+  device_.Arrive({'a', 'b', 'c'});
+  EXPECT_EQ(*Read(kLong, 2), "ab");
+  EXPECT_EQ(*Read(kLong), "c");
+  device_.Arrive({'d'});
+  device_.Arrive({'e'});
+  ASSERT_TRUE(device_.AwaitArrivalsTaken());
+  EXPECT_EQ(*Read(kLong), "de");
+}
+
+TEST_F(UsbSerialStreamTest, KeepsSeveralTransfersInFlightBothWays) {
+  Open();
+  EXPECT_EQ(device_.in_transfers_waiting(), 4U);
+  device_.HoldOut(true);
+  ASSERT_TRUE(Write(16 * 1024, kLong).ok());
+  EXPECT_EQ(device_.out_transfers_waiting(), 4U);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Write(1, absl::Milliseconds(1))));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(stream_->Drain(absl::Milliseconds(1))));
+  device_.HoldOut(false);
+  EXPECT_TRUE(stream_->Drain(kLong).ok());
+  EXPECT_EQ(device_.written().size(), 16U * 1024);
+}
+
+TEST_F(UsbSerialStreamTest, WritesMoreThanItsTransfersHold) {
+  Open();
+  std::vector<uint8_t> bytes(100'000);
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i * 7 + (i >> 8));
+  ASSERT_TRUE(stream_->Write(bytes, kLong).ok());
+  ASSERT_TRUE(stream_->Drain(kLong).ok());
+  EXPECT_EQ(device_.written(), bytes);
+}
+
+TEST_F(UsbSerialStreamTest, StopsAskingWhileNobodyReads) {
+  Open();
+  const size_t transfers = UsbPipes::kHighWater / 4096;
+  for (size_t i = 0; i < transfers + 10; ++i) device_.Arrive(std::vector<uint8_t>(4096, 'y'));
+  ASSERT_TRUE(device_.AwaitInTransfers(0));
+  size_t total = 0;
+  while (total < (transfers + 10) * 4096) {
+    const auto bytes = Read(kLong, 4096);
+    ASSERT_TRUE(bytes.ok()) << bytes.status();
+    total += bytes->size();
+  }
+  EXPECT_TRUE(device_.AwaitInTransfers(4));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Read(kLook).status()));
+}
+
+TEST_F(UsbSerialStreamTest, GivesWhatCameBeforeTheUnplugAndThenStaysDead) {
+  Open();
+  device_.Arrive({'a'});
+  ASSERT_TRUE(device_.AwaitArrivalsTaken());
+  device_.Unplug();
+  EXPECT_EQ(*Read(kLong), "a");
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_TRUE(errors::Is(Read(kLong).status(), ErrorCode::kBoardUnplugged));
+    EXPECT_TRUE(errors::Is(Write(1, kLong), ErrorCode::kBoardUnplugged));
+    EXPECT_TRUE(errors::Is(stream_->Drain(kLong), ErrorCode::kBoardUnplugged));
+    EXPECT_TRUE(errors::Is(stream_->SetLines(true, true), ErrorCode::kBoardUnplugged));
+    EXPECT_TRUE(errors::Is(stream_->SetBaudRate(9'600), ErrorCode::kBoardUnplugged));
+    EXPECT_TRUE(errors::Is(stream_->DiscardInput(), ErrorCode::kBoardUnplugged));
+  }
+}
+
+TEST_F(UsbSerialStreamTest, WakesAReaderWhenTheBoardIsUnplugged) {
+  Open();
+  std::thread unplugger([this] {
+    EXPECT_TRUE(device_.AwaitInTransfers(4));
+    device_.Unplug();
+  });
+  EXPECT_TRUE(errors::Is(Read(kLong).status(), ErrorCode::kBoardUnplugged));
+  unplugger.join();
+}
+
+TEST_F(UsbSerialStreamTest, WakesAWriterWhenTheBoardIsUnplugged) {
+  Open();
+  device_.HoldOut(true);
+  ASSERT_TRUE(Write(16 * 1024, kLong).ok());
+  std::thread unplugger([this] { device_.Unplug(); });
+  EXPECT_TRUE(errors::Is(Write(1, kLong), ErrorCode::kBoardUnplugged));
+  unplugger.join();
+}
+
+TEST_F(UsbSerialStreamTest, IsInterruptedOnce) {
+  Open();
+  stream_->Interrupt();
+  stream_->Interrupt();
+  EXPECT_TRUE(absl::IsCancelled(Read(kLong).status()));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Read(kLook).status()));
+  stream_->Interrupt();
+  EXPECT_TRUE(absl::IsCancelled(Write(1, kLong)));
+  EXPECT_TRUE(Write(1, kLong).ok());
+  stream_->Interrupt();
+  EXPECT_TRUE(absl::IsCancelled(stream_->Drain(kLong)));
+  EXPECT_TRUE(stream_->Drain(kLong).ok());
+}
+
+TEST_F(UsbSerialStreamTest, TriesAFailedTransferAgainBeforeItGivesUp) {
+  Open();
+  device_.FailIn(UsbOutcome::kFailed);
+  device_.FailIn(UsbOutcome::kFailed);
+  device_.Arrive({'a'});
+  EXPECT_EQ(*Read(kLong), "a");
+  for (int i = 0; i < 3; ++i) device_.FailIn(UsbOutcome::kFailed);
+  EXPECT_TRUE(errors::Is(Read(kLong).status(), ErrorCode::kBoardUnplugged));
+}
+
+TEST_F(UsbSerialStreamTest, TakesAnEndpointOutOfItsHalt) {
+  Open();
+  device_.FailIn(UsbOutcome::kStalled);
+  device_.Arrive({'a'});
+  EXPECT_EQ(*Read(kLong), "a");
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Read(kLook).status()));
+  EXPECT_EQ(device_.halts_cleared(), 1);
+}
+
+TEST_F(UsbSerialStreamTest, TellsOnceThatBytesWereLost) {
+  Open();
+  device_.FailOut(UsbOutcome::kStalled);
+  ASSERT_TRUE(Write(1, kLong).ok());
+  EXPECT_TRUE(errors::Is(stream_->Drain(kLong), ErrorCode::kPortFailed));
+  EXPECT_TRUE(Write(1, kLong).ok());
+  EXPECT_TRUE(stream_->Drain(kLong).ok());
+  EXPECT_EQ(device_.halts_cleared(), 1);
+}
+
+TEST_F(UsbSerialStreamTest, DrainsForAsLongAsTheAdaptersBufferTakes) {
+  Open();
+  ASSERT_TRUE(stream_->SetBaudRate(9'600).ok());
+  const absl::Duration before = base::SystemClock().Monotonic();
+  ASSERT_TRUE(Write(1'000, kLong).ok());
+  ASSERT_TRUE(stream_->Drain(kLong).ok());
+  // 64 bytes of ten bits.
+  EXPECT_GE(base::SystemClock().Monotonic() - before, absl::Milliseconds(66));
+}
+
+TEST_F(UsbSerialStreamTest, DrainsUntilTheAdapterSaysItIsEmpty) {
+  Open(0x10c4, 0xea60);
+  std::vector<uint8_t> status(19);
+  status[12] = 1;
+  device_.Answer(0x10, status);
+  ASSERT_TRUE(stream_->SetBaudRate(300).ok());
+  ASSERT_TRUE(Write(1'000, kLong).ok());
+  // 640 bytes take 21 s; only the adapter's word ends this earlier.
+  EXPECT_TRUE(absl::IsDeadlineExceeded(stream_->Drain(absl::Milliseconds(20))));
+  status[12] = 0;
+  device_.Answer(0x10, status);
+  EXPECT_TRUE(stream_->Drain(kLong).ok());
+}
+
+TEST_F(UsbSerialStreamTest, DiscardsWhatWasNotRead) {
+  Open();
+  device_.Arrive({'a'});
+  ASSERT_TRUE(device_.AwaitArrivalsTaken());
+  ASSERT_TRUE(stream_->DiscardInput().ok());
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Read(kLook).status()));
+  device_.Arrive({'b'});
+  EXPECT_EQ(*Read(kLong), "b");
+}
+
+TEST_F(UsbSerialStreamTest, RefusesRatesOutsideAnyAdaptersRange) {
+  Open();
+  EXPECT_TRUE(errors::Is(stream_->SetBaudRate(0), ErrorCode::kRequestInvalid));
+  EXPECT_TRUE(errors::Is(stream_->SetBaudRate(13'000'000), ErrorCode::kRequestInvalid));
+}
+
+TEST_F(UsbSerialStreamTest, HasNoRateToSetOnAChipsOwnUsb) {
+  Open(0x303a, 0x1001);
+  EXPECT_EQ(stream_->traits().kind, LinkKind::kUsbSerialJtag);
+  EXPECT_FALSE(stream_->traits().has_baud_rate);
+  EXPECT_TRUE(stream_->traits().has_modem_lines);
+}
+
+TEST_F(UsbSerialStreamTest, EndsItsTransfersWhenClosed) {
+  Open();
+  device_.HoldOut(true);
+  ASSERT_TRUE(Write(5'000, kLong).ok());
+  stream_.reset();
+  EXPECT_EQ(device_.in_transfers_waiting(), 0U);
+  EXPECT_EQ(device_.out_transfers_waiting(), 0U);
+}
+
+}  // namespace
+}  // namespace kiln::ports
