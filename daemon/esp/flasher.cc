@@ -152,8 +152,10 @@ absl::Status FlasherImpl::RaiseRate(Chip chip) {
       if (status.ok() || errors::Is(status, ErrorCode::kProtocolError)) return absl::OkStatus();
       if (!IsLineTrouble(status)) return status;
     }
-    if (!IsLineTrouble(status)) return status;
-    // Nothing legible at this rate: begin anew and stay lower.
+    if (!IsLineTrouble(status) && !errors::Is(status, ErrorCode::kBaudRateUnsupported)) {
+      return status;
+    }
+    // Nothing legible at this rate, or none that the adapter makes: begin anew and stay lower.
     const auto* const lower = std::find_if(std::begin(kLowerRates), std::end(kLowerRates),
                                            [this](uint32_t rate) { return rate < rate_; });
     rate_ = lower == std::end(kLowerRates) ? kFirstContactBaudRate : *lower;

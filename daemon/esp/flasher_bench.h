@@ -88,9 +88,10 @@ class PeculiarStream final : public ports::ByteStream {
   explicit PeculiarStream(ports::ByteStream& stream) : stream_(stream) {}
 
   bool gpio0_connected = true;
-  bool socket = false;                // bytes only
-  uint32_t highest_rate = 4'000'000;  // what is above comes out wrong
-  std::vector<uint32_t> rates;        // that were asked for
+  bool socket = false;                    // bytes only
+  uint32_t highest_rate = 4'000'000;      // what is above comes out wrong
+  uint32_t highest_accepted = 4'000'000;  // what is above is refused
+  std::vector<uint32_t> rates;            // that were asked for
   bool usb_serial_jtag = false;
   Bytes written;
 
@@ -111,6 +112,9 @@ class PeculiarStream final : public ports::ByteStream {
   absl::Status SetBaudRate(uint32_t baud) override {
     if (socket) return absl::FailedPreconditionError("a socket has no rate");
     rates.push_back(baud);
+    if (baud > highest_accepted) {
+      return errors::MakeError(ErrorCode::kBaudRateUnsupported, "a peculiar adapter");
+    }
     return stream_.SetBaudRate(baud > highest_rate ? baud / 10 * 11 : baud);
   }
   absl::Status SetLines(bool dtr, bool rts) override {

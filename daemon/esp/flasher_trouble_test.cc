@@ -337,6 +337,24 @@ TEST_P(LoaderTroubleTest, StepsDownToARateTheAdapterCarries) {
   EXPECT_EQ(bench.WrongRegion(SmallPlan()), "");
 }
 
+TEST_P(LoaderTroubleTest, StepsDownToARateTheAdapterMakes) {
+  Bench bench(Board(Chip::kEsp32), stub());
+  PeculiarStream stream(bench.stream());
+  stream.highest_accepted = 500'000;
+  bench.options().baud_rate = 1'500'000;
+  const std::unique_ptr<Flasher> flasher =
+      Flasher::Create(stream, bench.clock(), bench.cancellation(), bench.options());
+  ASSERT_TRUE(flasher->Connect().ok());
+
+  const absl::StatusOr<BoardFacts> facts = flasher->Identify();
+
+  ASSERT_TRUE(facts.ok()) << facts.status();
+  const absl::StatusOr<FlashResult> result = flasher->Flash(SmallPlan(), nullptr);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->baud_rate, 460800u);
+  EXPECT_EQ(bench.WrongRegion(SmallPlan()), "");
+}
+
 TEST_P(LoaderTroubleTest, WorksOverASocketWithoutLinesOrRate) {
   BoardConfig config = Board(Chip::kEsp32S3);
   config.start_in_download_mode = true;

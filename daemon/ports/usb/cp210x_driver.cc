@@ -65,10 +65,9 @@ struct Range {
 Range RangeOf(uint8_t part_number, uint16_t interface) {
   switch (part_number) {
     case kCp2101:
-    case kCp2109:
-      return {300, 921'600, false};
     case kCp2102:
     case kCp2103:
+    case kCp2109:
       return {300, 1'000'000, false};
     case kCp2104:
     case kCp2108:
@@ -81,7 +80,7 @@ Range RangeOf(uint8_t part_number, uint16_t interface) {
   }
   if (part_number >= kCp2102nFirst && part_number <= kCp2102nLast) return {300, 3'000'000, true};
   // A part unknown, or a clone that refuses to tell: what every chip can.
-  return {300, 921'600, false};
+  return {300, 1'000'000, false};
 }
 
 // AN205, table 1: a chip without a divider makes these rates, and any other as the nearest of them
@@ -91,14 +90,14 @@ struct TableRate {
   uint32_t up_to;  // the highest rate asked for that becomes this one
 };
 constexpr TableRate kTable[] = {
-    {300, 300},         {600, 600},         {1'200, 1'200},     {1'800, 1'800},
-    {2'400, 2'400},     {4'000, 4'000},     {4'800, 4'803},     {7'200, 7'207},
-    {9'600, 9'612},     {14'400, 14'428},   {16'000, 16'062},   {19'200, 19'250},
-    {28'800, 28'912},   {38'400, 38'601},   {51'200, 51'558},   {56'000, 56'280},
-    {57'600, 58'053},   {64'000, 64'111},   {76'800, 77'608},   {115'200, 117'028},
-    {128'000, 129'347}, {153'600, 156'868}, {230'400, 237'832}, {250'000, 254'234},
-    {256'000, 273'066}, {460'800, 491'520}, {500'000, 567'138}, {576'000, 670'254},
-    {921'600, 999'999},
+    {300, 300},           {600, 600},         {1'200, 1'200},     {1'800, 1'800},
+    {2'400, 2'400},       {4'000, 4'000},     {4'800, 4'803},     {7'200, 7'207},
+    {9'600, 9'612},       {14'400, 14'428},   {16'000, 16'062},   {19'200, 19'250},
+    {28'800, 28'912},     {38'400, 38'601},   {51'200, 51'558},   {56'000, 56'280},
+    {57'600, 58'053},     {64'000, 64'111},   {76'800, 77'608},   {115'200, 117'028},
+    {128'000, 129'347},   {153'600, 156'868}, {230'400, 237'832}, {250'000, 254'234},
+    {256'000, 273'066},   {460'800, 491'520}, {500'000, 567'138}, {576'000, 670'254},
+    {921'600, 1'000'000},
 };
 
 // AN571, 5.4: a 48 MHz clock through a prescaler (4 up to 365 baud) and twice a whole divider.
@@ -116,7 +115,7 @@ double Cp210xRate(uint8_t part_number, uint16_t interface, uint32_t baud) {
   }
   const auto* const entry = std::find_if(std::begin(kTable), std::end(kTable),
                                          [baud](const TableRate& r) { return baud <= r.up_to; });
-  return entry == std::end(kTable) ? baud : entry->made;
+  return entry == std::end(kTable) ? 0 : entry->made;
 }
 
 Cp210xDriver::Cp210xDriver(const UsbAdapter& adapter, const UsbSerialLayout& layout,
