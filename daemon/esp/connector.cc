@@ -77,7 +77,10 @@ absl::Status LoaderConnector::Connect(uint32_t usual_rate) {
     if (rate == usual_rate && (rate == kFirstContactBaudRate || !link.traits().has_baud_rate)) {
       continue;
     }
-    RETURN_IF_ERROR(link.SetBaudRate(rate));
+    const absl::Status set = link.SetBaudRate(rate);
+    // At a rate that the adapter does not make, no loader waits for it.
+    if (errors::Is(set, ErrorCode::kBaudRateUnsupported)) continue;
+    RETURN_IF_ERROR(set);
     RETURN_IF_ERROR(link.DiscardInput());
     const absl::Status status = loader_.Sync(kTakeOverTimeout);
     if (!IsLineTrouble(status)) return status;
