@@ -41,11 +41,15 @@ bool HasOpen(const fs::path& process, const fs::path& device) {
 std::string FindHolder(const std::string& path, const std::string& proc_root) {
   std::error_code error;
   const fs::path device = fs::canonical(path, error);
-  if (error) return "";
+  return error ? "" : FindHolderOfNode(device.string(), proc_root);
+}
+
+std::string FindHolderOfNode(const std::string& node, const std::string& proc_root) {
+  std::error_code error;
   for (fs::directory_iterator it(proc_root, error), end; !error && it != end; it.increment(error)) {
     int pid = 0;
     if (!absl::SimpleAtoi(it->path().filename().string(), &pid)) continue;
-    if (HasOpen(it->path(), device)) {
+    if (HasOpen(it->path(), node)) {
       return absl::StrCat(CommandOf(it->path()), " (pid ", pid, ")");
     }
   }

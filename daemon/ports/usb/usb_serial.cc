@@ -74,7 +74,7 @@ class UsbSerialOpener final : public StreamOpener {
   absl::StatusOr<base::UniqueFd> OpenNode(const std::string& node) const;
   absl::Status CheckKernelTerminals(const UsbConfiguration& configuration,
                                     const std::vector<uint8_t>& interfaces) const;
-  absl::Status Busy(const std::string& path) const;
+  absl::Status Busy(const std::string& path, const std::string& holder) const;
 
   UsbContext& context_;
   base::Clock& clock_;
@@ -122,14 +122,14 @@ absl::StatusOr<std::unique_ptr<ByteStream>> UsbSerialOpener::TryOpen(bool& final
   if (::fcntl(file.get(), F_OFD_SETLK, &lock) != 0 && (errno == EAGAIN || errno == EACCES)) {
     final = true;
     file.Reset();  // so that this process is not named as the holder for its attempt
-    return Busy(node);
+    return Busy(node, FindHolderOfNode(node));
   }
   RETURN_IF_ERROR(CheckKernelTerminals(device->configuration, interfaces));
   auto handle = LibusbHandle::Open(
       context_,
       {.bus = place_.bus, .device_number = *number, .node = std::move(file), .address = address()},
       interfaces);
-  if (errors::Is(handle.status(), ErrorCode::kPortBusy)) return Busy(node);
+  if (errors::Is(handle.status(), ErrorCode::kPortBusy)) return Busy(node, FindHolderOfNode(node));
   RETURN_IF_ERROR(handle.status());
   return UsbSerialStream::Start(*std::move(handle), adapter_, *layout, device->release, address(),
                                 clock_);
@@ -157,14 +157,14 @@ absl::Status UsbSerialOpener::CheckKernelTerminals(const UsbConfiguration& confi
   for (const uint8_t interface : interfaces) {
     for (const std::string& terminal :
          UsbTerminalsOf(place_, configuration.value, interface, sysfs_root_)) {
-      if (!FindHolder(terminal).empty()) return Busy(terminal);
+      const std::string holder = FindHolder(terminal);
+      if (!holder.empty()) return Busy(terminal, holder);
     }
   }
   return absl::OkStatus();
 }
 
-absl::Status UsbSerialOpener::Busy(const std::string& path) const {
-  const std::string holder = FindHolder(path);
+absl::Status UsbSerialOpener::Busy(const std::string& path, const std::string& holder) const {
   if (holder.empty()) {
     return MakeError(ErrorCode::kPortBusy, absl::StrCat(address(), ": ", path, " is in use"));
   }
