@@ -88,6 +88,13 @@ test("the language is the browser's, can be switched, and is remembered", async 
   await context.close();
 });
 
+test('the station page checks the ledger on request', async () => {
+  const { page, context } = await open(browser, `${station.url}/#/station`, { language: 'en' });
+  await page.getByRole('button', { name: 'Check the ledger' }).click();
+  await page.getByText(/^The ledger is sound: \d+ events\.$/).waitFor();
+  await context.close();
+});
+
 test('colours follow the computer until somebody chooses', async () => {
   const { page, context } = await open(browser, station.url, { dark: true });
   await page.waitForSelector('html[data-theme=dark]');

@@ -10,6 +10,7 @@ import type {
   Deployment,
   DeploymentState,
   Health,
+  LedgerVerdict,
   Session,
   StationEvent,
   StationInfo,
@@ -58,6 +59,9 @@ export class Client {
   }
   station(): Promise<StationInfo> {
     return this.call('GET', '/v1/station');
+  }
+  verifyLedger(): Promise<LedgerVerdict> {
+    return this.call('POST', '/v1/ledger:verify', {});
   }
   health(): Promise<Health> {
     return this.call('GET', '/v1/health');

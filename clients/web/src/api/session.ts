@@ -6,6 +6,7 @@ export function readSession(answer: unknown): Session {
   const role = object['role'];
   return {
     role: ROLES.includes(role as Role) ? (role as Role) : null,
+    name: typeof object['name'] === 'string' ? object['name'] : '',
     signInRequired: object['signInRequired'] === true,
   };
 }

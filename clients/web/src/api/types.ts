@@ -166,6 +166,12 @@ export interface StationInfo {
   deploymentsRunning?: number;
 }
 
+export interface LedgerVerdict {
+  ok?: boolean;
+  eventsChecked?: string;
+  problem?: string;
+}
+
 export interface Snapshot {
   lastSequence?: string;
   boards?: Board[];
@@ -230,5 +236,6 @@ export type Role = (typeof ROLES)[number];
 
 export interface Session {
   role: Role | null;
+  name: string;
   signInRequired: boolean;
 }

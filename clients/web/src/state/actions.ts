@@ -9,6 +9,8 @@ import type { Store } from './store';
 
 // Who asked for a password, in the ledger's audit event; the station adds the user.
 const REVEAL_REASON = 'shown on the operator page';
+// A password that was shown does not stay on an unattended screen.
+const REVEALED_MS = 120_000;
 // Days with more deployments than this count only the newest ones.
 const TODAY_PAGES = 5;
 
@@ -157,6 +159,7 @@ export class Actions {
     await this.onCard(name, async () => {
       password = (await this.client.reveal(name, REVEAL_REASON)).wifiPassword ?? '';
       this.store.dispatch({ type: 'revealed', deployment: name, password });
+      setTimeout(() => this.store.dispatch({ type: 'hide', deployment: name }), REVEALED_MS);
       return null;
     });
     return password;

@@ -205,6 +205,12 @@ function dismiss(state: State, name: string | null): State {
   };
 }
 
+// Whether running the same order again makes sense, as far as the station can tell.
+export function isRetryable({ state, failure }: Deployment): boolean {
+  if (state === 'STATE_CANCELED' || state === 'STATE_NEEDS_ATTENTION') return true;
+  return state === 'STATE_FAILED' && failure?.retryable === true;
+}
+
 export function isEnded(deployment: Deployment): boolean {
   return deployment.state !== 'STATE_PENDING' && deployment.state !== 'STATE_RUNNING';
 }

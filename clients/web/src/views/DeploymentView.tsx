@@ -1,7 +1,7 @@
 import { recordUrl } from '../api/client';
 import type { Deployment, StationEvent, Step } from '../api/types';
 import { bytes, clockTime, dateTime } from '../i18n/format';
-import { isEnded } from '../state/reducer';
+import { isEnded, isRetryable } from '../state/reducer';
 import { useApp } from './context';
 import { ApiErrorPanel, FailurePanel } from './ErrorPanel';
 import { took } from './HistoryView';
@@ -48,7 +48,7 @@ export function DeploymentView({ name }: { name: string }) {
               <Icon name="download" /> {t('downloadRecord')}
             </a>
           )}
-          {mayDeploy && isEnded(deployment) && deployment.state !== 'STATE_SUCCEEDED' && (
+          {mayDeploy && isRetryable(deployment) && (
             <button type="button" class="button primary" onClick={() => void actions.retry(deployment)}>
               <Icon name="retry" /> {t('retry')}
             </button>

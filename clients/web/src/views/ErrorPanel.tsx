@@ -1,5 +1,6 @@
 import type { ApiError } from '../api/client';
 import type { Deployment, Failure } from '../api/types';
+import { isRetryable } from '../state/reducer';
 import { useApp } from './context';
 import { failureText } from './failure';
 import { Icon, type IconName } from './Icon';
@@ -97,7 +98,6 @@ export function ErrorPanel({ deployment }: { deployment: Deployment }) {
   const { failure } = deployment;
   const error = state.cardErrors[deployment.name];
   const canceled = deployment.state === 'STATE_CANCELED';
-  const recoverable = canceled || deployment.state === 'STATE_NEEDS_ATTENTION' || failure?.retryable === true;
   return (
     <div class="card-body">
       <div class="work-who">
@@ -116,7 +116,7 @@ export function ErrorPanel({ deployment }: { deployment: Deployment }) {
       {error && <ApiErrorPanel error={error} />}
       {mayDeploy && (
         <div class="buttons">
-          {recoverable && (
+          {isRetryable(deployment) && (
             <button type="button" class="button primary" onClick={() => void actions.retry(deployment)}>
               <Icon name="retry" /> {t('retry')}
             </button>

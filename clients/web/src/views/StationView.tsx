@@ -1,10 +1,14 @@
-import { useEffect } from 'preact/hooks';
-import type { Health, Role } from '../api/types';
+import { useEffect, useState } from 'preact/hooks';
+import { ApiError } from '../api/client';
+import type { Health, LedgerVerdict, Role } from '../api/types';
 import { dateTime } from '../i18n/format';
 import type { TextKey } from '../i18n/texts';
+import { asApiError } from '../state/actions';
 import { useApp } from './context';
+import { ApiErrorPanel } from './ErrorPanel';
 import { checkName } from './health';
 import { Icon, type IconName } from './Icon';
+import { Spinner } from './Spinner';
 import { useLoad } from './use-load';
 
 const LEVELS: Readonly<Record<Health['level'], { text: TextKey; icon: IconName; mode: string }>> = {
@@ -21,7 +25,7 @@ const ROLE_TEXTS: Readonly<Record<Role, TextKey>> = {
 };
 
 export function StationView() {
-  const { state, t, language, actions, dispatch } = useApp();
+  const { state, t, language, actions, dispatch, mayManage } = useApp();
   // Health arrives by events only when it changes; a visit to this page asks afresh.
   const asked = useLoad(() => actions.client.health(), [state.connection, state.health]);
   const station = useLoad(() => actions.client.station(), [state.connection, state.lastSequence]);
@@ -47,7 +51,7 @@ export function StationView() {
     [t('schema'), info?.ledgerSchema ? String(info.ledgerSchema) : ''],
     [t('sqlite'), info?.sqliteVersion ?? ''],
     [t('fastLoaders'), info?.stubChips?.join(', ') || t('none')],
-    [t('you'), state.session?.role ? t(ROLE_TEXTS[state.session.role]) : ''],
+    [t('you'), state.session?.role ? `${state.session.name}, ${t(ROLE_TEXTS[state.session.role])}` : ''],
   ];
   return (
     <div class="page">
@@ -93,8 +97,36 @@ export function StationView() {
                 ),
             )}
           </dl>
+          {mayManage && <LedgerCheck />}
         </section>
       </div>
+    </div>
+  );
+}
+
+// Every hash of the ledger's chain, on request: it takes a while on a station that is years old.
+function LedgerCheck() {
+  const { t, actions } = useApp();
+  const [state, setState] = useState<LedgerVerdict | ApiError | 'running' | null>(null);
+  const verify = async () => {
+    setState('running');
+    setState(await actions.client.verifyLedger().catch(asApiError));
+  };
+  return (
+    <div class="ledger-check">
+      <button type="button" class="button" disabled={state === 'running'} onClick={() => void verify()}>
+        {state === 'running' ? <Spinner size="small" /> : <Icon name="search" />} {t('verifyLedger')}
+      </button>
+      <div role="status">
+        {state !== null && state !== 'running' && !(state instanceof ApiError) && (
+          <p class={state.ok ? 'notice' : 'problem'}>
+            {state.ok
+              ? t('ledgerSound', { count: state.eventsChecked ?? '0' })
+              : t('ledgerBad', { problem: state.problem ?? '' })}
+          </p>
+        )}
+      </div>
+      {state instanceof ApiError && <ApiErrorPanel error={state} />}
     </div>
   );
 }
