@@ -16,6 +16,7 @@
 #include "base/unique_fd.h"
 #include "errors/error.h"
 #include "storage/deployment_queries.h"
+#include "storage/due_records.h"
 #include "storage/event_chain.h"
 #include "storage/ledger_file.h"
 #include "storage/migrations.h"
@@ -43,6 +44,11 @@ absl::Status CheckDeployment(const Deployment& deployment) {
     return absl::InvalidArgumentError("a running deployment needs a port");
   }
   return absl::OkStatus();
+}
+
+bool HoldsPassword(const std::string& text, const Deployment& deployment) {
+  return deployment.wifi_password.size() >= kShortestPassword &&
+         absl::StrContains(text, deployment.wifi_password);
 }
 
 bool SameOrder(const Deployment& a, const Deployment& b) {
@@ -136,6 +142,18 @@ class SqliteLedger final : public Ledger {
     return CountDeployments(*reader_);
   }
 
+  absl::StatusOr<std::vector<DueRecord>> FindDueRecords(int limit) override {
+    absl::MutexLock lock(&read_mutex_);
+    return QueryDueRecords(*reader_, limit);
+  }
+
+  absl::Status ForgetDueRecord(const std::string& deployment_id, int attempt) override {
+    absl::MutexLock lock(&write_mutex_);
+    const absl::Status status = ForgetLocked(deployment_id, attempt);
+    NoteWrite(status);
+    return status;
+  }
+
   absl::StatusOr<std::vector<EventRecord>> ListEvents(const EventQuery& query) override {
     absl::MutexLock lock(&read_mutex_);
     return QueryEvents(*reader_, query);
@@ -167,6 +185,8 @@ class SqliteLedger final : public Ledger {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   absl::StatusOr<Deployment> UpdateLocked(const Deployment& deployment, int64_t expected_sequence,
                                           PayloadOf payload)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  absl::Status ForgetLocked(const std::string& deployment_id, int attempt)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   absl::StatusOr<EventRecord> AppendLocked(const EventDraft& draft)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
@@ -209,8 +229,7 @@ absl::StatusOr<EventRecord> SqliteLedger::AppendEventOf(Deployment& deployment, 
   draft.kind = kDeploymentEventKind;
   draft.subject = absl::StrCat("deployments/", deployment.id);
   draft.payload = payload(deployment);
-  if (deployment.wifi_password.size() >= kShortestPassword &&
-      absl::StrContains(draft.payload, deployment.wifi_password)) {
+  if (HoldsPassword(draft.payload, deployment)) {
     return absl::InternalError("refused to store an event that holds a WiFi password");
   }
   return AppendToChain(*writer_, head, draft, deployment.update_time);
@@ -277,12 +296,24 @@ absl::StatusOr<Deployment> SqliteLedger::UpdateLocked(const Deployment& deployme
   }
   if (row.wifi_password.empty()) row.wifi_password = stored->wifi_password;
   row.has_wifi_password = !row.wifi_password.empty();
+  if (HoldsPassword(row.due_record, row)) {
+    return absl::InternalError("refused to store a due record that holds a WiFi password");
+  }
   RETURN_IF_ERROR(CheckPortFree(row));
   ASSIGN_OR_RETURN(const EventRecord event, AppendEventOf(row, payload));
   RETURN_IF_ERROR(ReplaceDeployment(*writer_, row));
+  RETURN_IF_ERROR(KeepDueRecord(*writer_, row));
   RETURN_IF_ERROR(transaction.Commit());
+  row.due_record.clear();
   Announce(event);
   return row;
+}
+
+absl::Status SqliteLedger::ForgetLocked(const std::string& deployment_id, int attempt) {
+  ASSIGN_OR_RETURN(SqliteTransaction transaction,
+                   SqliteTransaction::Begin(*writer_, SqliteTransaction::Kind::kImmediate));
+  RETURN_IF_ERROR(DeleteDueRecord(*writer_, deployment_id, attempt));
+  return transaction.Commit();
 }
 
 absl::StatusOr<EventRecord> SqliteLedger::AppendLocked(const EventDraft& draft) {

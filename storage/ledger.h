@@ -58,6 +58,10 @@ struct Deployment {
   // Everything the ledger need not search: step times, flash statistics
   // (serialized by the pipeline).
   std::string details;
+  // Not of the row: with an update that ends an attempt, what its record is to be made of
+  // (serialized by the pipeline, without secrets). It is kept apart, in the same transaction, until
+  // ForgetDueRecord. Empty for none, and in every answer.
+  std::string due_record;
   absl::Time create_time;  // the ledger's clock at creation when left at the epoch
   absl::Time update_time;
   absl::Time start_time = absl::InfinitePast();  // InfinitePast: not yet
@@ -68,6 +72,14 @@ struct Deployment {
 // The kind of the events that CreateDeployment and UpdateDeployment append, with the subject
 // "deployments/{id}": kiln.v1.EVENT_KIND_DEPLOYMENT.
 inline constexpr int kDeploymentEventKind = 1;
+
+// The record of an ended attempt that may not be on disk yet.
+struct DueRecord {
+  std::string deployment_id;
+  int attempt = 1;
+  int64_t sequence = 0;  // of the event that made the end
+  std::string content;   // Deployment::due_record
+};
 
 // A fact to be appended; the ledger adds sequence, time and hash.
 struct EventDraft {
@@ -163,7 +175,8 @@ class Ledger {
   // guards against lost updates: ABORTED when the row has moved on.
   // FAILED_PRECONDITION when another deployment runs on the same port. The order (ids, customer,
   // bundle, requested port, creation time) cannot change: INVALID_ARGUMENT. An empty wifi_password
-  // keeps the stored one; the answer has it. INTERNAL when the payload holds the password.
+  // keeps the stored one; the answer has it. INTERNAL when the payload or the due record holds the
+  // password.
   virtual absl::StatusOr<Deployment> UpdateDeployment(const Deployment& deployment,
                                                       int64_t expected_sequence,
                                                       PayloadOf payload) = 0;
@@ -181,6 +194,10 @@ class Ledger {
   // Every PENDING and RUNNING deployment, oldest first, without WiFi passwords.
   virtual absl::StatusOr<std::vector<Deployment>> FindDeploymentsNotEnded() = 0;
   virtual absl::StatusOr<StateCounts> CountByState() = 0;
+  // At most `limit`, oldest end first.
+  virtual absl::StatusOr<std::vector<DueRecord>> FindDueRecords(int limit) = 0;
+  // The record is on disk. No event: nothing that anybody watches has changed. OK when none is due.
+  virtual absl::Status ForgetDueRecord(const std::string& deployment_id, int attempt) = 0;
   // Ascending by sequence.
   virtual absl::StatusOr<std::vector<EventRecord>> ListEvents(const EventQuery& query) = 0;
   // 0 when empty.

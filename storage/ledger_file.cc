@@ -168,6 +168,16 @@ absl::Status CheckSchema(SqliteDatabase& db, const std::string& path, int versio
   return absl::OkStatus();
 }
 
+// SQLite reads a page that was cut short as if zeros followed, which a page that happens to end in
+// zeros does not show. For a ledger without a log: a crash during a checkpoint may leave a part of
+// a page, which the log still has.
+absl::Status CheckWholePages(SqliteDatabase& db, const std::string& path) {
+  ASSIGN_OR_RETURN(const int64_t page_size, db.QueryInt("PRAGMA page_size"));
+  const int64_t size = SizeOf(path);
+  if (page_size > 0 && size % page_size == 0) return absl::OkStatus();
+  return Damaged(path, absl::StrCat("its ", size, " bytes are not a whole number of pages"));
+}
+
 absl::StatusOr<int> CheckContent(SqliteDatabase& db, const std::string& path) {
   ASSIGN_OR_RETURN(const int64_t version, db.QueryInt("PRAGMA user_version"));
   if (version > LatestSchemaVersion()) {
@@ -240,7 +250,11 @@ absl::StatusOr<int> CheckLedger(const std::string& path, const LedgerOptions& op
             path, {.access = has_log || has_journal ? SqliteDatabase::Access::kRead
                                                     : SqliteDatabase::Access::kReadImmutable,
                    .vfs = options.vfs}));
-    return CheckContent(*db, path);
+    ASSIGN_OR_RETURN(const int found, CheckContent(*db, path));
+    if (!has_log && !has_journal) {
+      RETURN_IF_ERROR(CheckWholePages(*db, path));
+    }
+    return found;
   }();
   if (version.ok() || !errors::Is(version.status(), errors::ErrorCode::kLedgerDamaged) ||
       absl::StrContains(version.status().message(), "left untouched")) {

@@ -212,7 +212,7 @@ const Damage kDamages[] = {
        const std::string content = ReadBytes(path);
        WriteBytes(path, absl::string_view(content).substr(0, content.size() - 1000));
      },
-     ""},
+     "not a whole number of pages"},
     {"GarbageInThePages",
      [](const std::string& path) { Overwrite(path, 4096, std::string(4096 * 3, '\xa5')); }, ""},
     {"GarbageInTheSchema",

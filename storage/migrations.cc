@@ -114,7 +114,20 @@ CREATE TRIGGER events_move_the_head AFTER INSERT ON events
 BEGIN UPDATE chain_head SET sequence = NEW.sequence, hash = NEW.hash; END;
 )sql";
 
-constexpr const char* kMigrations[] = {kSchema1, kSchema2};
+// Schema 3: the records of ended attempts that may not be on disk yet, from the transaction of the
+// end until they are. An attempt's facts stand here and not in its deployment, whose row the next
+// attempt changes.
+constexpr char kSchema3[] = R"sql(
+CREATE TABLE due_records(
+  deployment_id TEXT NOT NULL REFERENCES deployments(id),
+  attempt INTEGER NOT NULL CHECK(attempt >= 1),
+  sequence INTEGER NOT NULL REFERENCES events(sequence),
+  content BLOB NOT NULL,
+  PRIMARY KEY(deployment_id, attempt)
+) STRICT, WITHOUT ROWID;
+)sql";
+
+constexpr const char* kMigrations[] = {kSchema1, kSchema2, kSchema3};
 
 }  // namespace
 
