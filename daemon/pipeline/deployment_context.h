@@ -99,9 +99,6 @@ absl::Status RunBoot(DeploymentContext& context);
 absl::Status RunConfirm(DeploymentContext& context);
 absl::Status RunExport(DeploymentContext& context);
 
-// Writes the record of a deployment that failed, best effort: a failure is logged and counted.
-void ExportFailure(DeploymentContext& context);
-
 }  // namespace kiln::pipeline
 
 #endif  // KILN_DAEMON_PIPELINE_DEPLOYMENT_CONTEXT_H_

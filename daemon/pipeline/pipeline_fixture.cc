@@ -46,6 +46,12 @@ absl::StatusOr<Deployment> SwitchedLedger::UpdateDeployment(const Deployment& de
   return real_.UpdateDeployment(deployment, expected_sequence, payload);
 }
 
+absl::Status SwitchedLedger::ForgetDueRecord(const std::string& id, int attempt) {
+  const absl::Status refused = Refuse();
+  if (!refused.ok()) return refused;
+  return real_.ForgetDueRecord(id, attempt);
+}
+
 absl::StatusOr<std::string> FakeHttp::Get(const std::string& url, absl::Duration) {
   absl::MutexLock lock(&mutex_);
   asked_.push_back(url);
@@ -117,7 +123,10 @@ void PipelineFixture::StartStation() {
                        }};
   scheduler_ = CreateScheduler(parts, options_, seams);
   const absl::Status started = scheduler_->Start();
-  EXPECT_TRUE(started.ok()) << started;
+  {
+    absl::MutexLock lock(&mutex_);
+    EXPECT_TRUE(started.ok() || crashed_) << started;
+  }
   registry_.SetObserver(
       [this](const boards::BoardInfo& board) { scheduler_->OnBoardChange(board); });
 }
@@ -147,6 +156,17 @@ void PipelineFixture::Restart() {
     crashed_ = false;
   }
   StartStation();
+}
+
+void PipelineFixture::RestartAndCrashAt(const std::string& point) {
+  StopStation();
+  {
+    absl::MutexLock lock(&mutex_);
+    crashed_ = false;
+  }
+  CrashAt(point);
+  StartStation();
+  AwaitCrash();
 }
 
 std::string PipelineFixture::MacOf(uint8_t number) {

@@ -79,6 +79,10 @@ class SwitchedLedger final : public storage::Ledger {
     return real_.FindDeploymentsNotEnded();
   }
   absl::StatusOr<storage::StateCounts> CountByState() override { return real_.CountByState(); }
+  absl::StatusOr<std::vector<storage::DueRecord>> FindDueRecords(int limit) override {
+    return real_.FindDueRecords(limit);
+  }
+  absl::Status ForgetDueRecord(const std::string& id, int attempt) override;
   absl::StatusOr<std::vector<storage::EventRecord>> ListEvents(
       const storage::EventQuery& query) override {
     return real_.ListEvents(query);
@@ -139,6 +143,8 @@ class PipelineFixture : public ::testing::Test {
   void AwaitCrash();
   // A fresh daemon on what the old one left.
   void Restart();
+  // The same, but the daemon dies again when its start comes to `point`.
+  void RestartAndCrashAt(const std::string& point);
 
   simulator::SimulatedOpener& PlugBoard(const std::string& port, uint8_t number,
                                         esp::Chip chip = esp::Chip::kEsp32C3);

@@ -127,6 +127,8 @@ void SchedulerImpl::Dispatch() {
 }
 
 void SchedulerImpl::OnIdle(const std::string& port) {
+  // Whatever the end was: what an earlier one could not write may find room now.
+  due_records_.WriteAll();
   std::string cancelled;
   {
     absl::MutexLock lock(&mutex_);
@@ -164,6 +166,7 @@ absl::Status SchedulerImpl::Start() {
   for (const std::vector<std::string>* ids : {&first, &second}) {
     for (const std::string& id : *ids) RETURN_IF_ERROR(Recover(id));
   }
+  if (!due_records_.WriteAll()) return absl::UnavailableError("halted");
   {
     absl::MutexLock lock(&mutex_);
     started_ = true;
@@ -176,6 +179,8 @@ absl::Status SchedulerImpl::Recover(const std::string& id) {
   RecoveryDecision decision;
   ASSIGN_OR_RETURN(storage::Deployment row, shared_.parts.ledger->GetDeployment(id));
   decision = DecideRecovery(row);
+  DeploymentDetails stored;
+  if (!stored.ParseFromString(row.details)) stored.Clear();
   const absl::Time now = shared_.parts.clock->Now();
   switch (decision.action) {
     case RecoveryAction::kNothing:
@@ -183,9 +188,9 @@ absl::Status SchedulerImpl::Recover(const std::string& id) {
     case RecoveryAction::kQueue:
       break;
     case RecoveryAction::kCancel:
-      SetCanceled(row, now);
-      row.error_detail = absl::StrCat("cancelled before the station stopped, at ",
-                                      NameOf(static_cast<v1::Step>(row.step)));
+      SetCanceled(row, now,
+                  absl::StrCat("cancelled before the station stopped, at ",
+                               NameOf(static_cast<v1::Step>(row.step))));
       RETURN_IF_ERROR(journal_.Save(row));
       shared_.parts.metrics->DeploymentEnded("canceled", absl::ZeroDuration(), false);
       return absl::OkStatus();
@@ -196,6 +201,7 @@ absl::Status SchedulerImpl::Recover(const std::string& id) {
                                       " times during this deployment, last at ",
                                       NameOf(static_cast<v1::Step>(row.step)));
       row.end_time = now;
+      row.due_record = DueRecordOf(row, stored);
       RETURN_IF_ERROR(journal_.Save(row));
       shared_.parts.metrics->DeploymentEnded("interrupted", absl::ZeroDuration(), false);
       return absl::OkStatus();

@@ -14,18 +14,21 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "base/cancellation.h"
 #include "daemon/pipeline/create_scheduler.h"
 #include "daemon/pipeline/deployment_context.h"
+#include "daemon/pipeline/due_records.h"
 #include "daemon/pipeline/job.h"
 #include "daemon/pipeline/worker.h"
 
 namespace kiln::pipeline {
 
-// Marks a deployment that waits, or that the daemon found after a stop, as cancelled.
-void SetCanceled(storage::Deployment& row, absl::Time now);
+// Marks a deployment that waits, or that the daemon found after a stop, as cancelled; its record is
+// due when its board was written to.
+void SetCanceled(storage::Deployment& row, absl::Time now, absl::string_view detail);
 
 // The scheduler as it is built: the queue of waiting deployments, a slot for each port, and one
 // lock over both, which is never held while the ledger, the registry or a board is asked. Orders
@@ -47,7 +50,8 @@ class SchedulerImpl final : public Scheduler {
                 .journal = journal_,
                 .images = images_,
                 .watchdog = watchdog_,
-                .records = parts.records != nullptr ? *parts.records : own_records_} {}
+                .records = parts.records != nullptr ? *parts.records : own_records_},
+        due_records_(shared_) {}
 
   ~SchedulerImpl() override { SchedulerImpl::Stop(); }
 
@@ -112,6 +116,7 @@ class SchedulerImpl final : public Scheduler {
   Watchdog watchdog_;
   records::RecordWriter own_records_;
   const PipelineShared shared_;
+  DueRecords due_records_;
   base::Cancellation drain_;
 
   absl::Mutex stop_mutex_;  // held while the workers are joined; before mutex_

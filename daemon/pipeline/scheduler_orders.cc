@@ -65,12 +65,16 @@ void PrepareRetry(storage::Deployment& row) {
 
 }  // namespace
 
-void SetCanceled(storage::Deployment& row, absl::Time now) {
+void SetCanceled(storage::Deployment& row, absl::Time now, absl::string_view detail) {
   row.state = DeploymentState::kCanceled;
   row.cancel_requested = true;
   row.error_code = std::string(errors::Lookup(ErrorCode::kCancelledByOperator).name);
-  row.error_detail = "cancelled while it waited";
+  row.error_detail = std::string(detail);
   row.end_time = now;
+  DeploymentDetails details;
+  if (details.ParseFromString(row.details) && WasWritten(details)) {
+    row.due_record = DueRecordOf(row, details);
+  }
 }
 
 absl::StatusOr<storage::Deployment> SchedulerImpl::Create(const Order& order, bool validate_only) {
@@ -183,7 +187,7 @@ absl::StatusOr<storage::Deployment> SchedulerImpl::Cancel(const std::string& id)
   const absl::Time now = shared_.parts.clock->Now();
   auto row = journal_.Change(id, [now](storage::Deployment& change) -> absl::Status {
     if (change.state != DeploymentState::kPending) return StateWrong(change, "cancelled");
-    SetCanceled(change, now);
+    SetCanceled(change, now, "cancelled while it waited");
     return absl::OkStatus();
   });
   if (waiting != nullptr && row.ok()) Remove(waiting);
@@ -197,6 +201,7 @@ absl::StatusOr<storage::Deployment> SchedulerImpl::Cancel(const std::string& id)
   if (row.ok()) {
     shared_.parts.metrics->DeploymentEnded("canceled", absl::ZeroDuration(), false);
     shared_.Log(false, "the deployment was cancelled while it waited", id);
+    due_records_.WriteAll();
   }
   return row;
 }

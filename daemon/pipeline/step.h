@@ -51,6 +51,10 @@ v1::Step NextStep(DeploymentDetails& details);
 // Whether everything at the board is done and confirmed: only its record can be left.
 bool IsBoardDone(DeploymentDetails& details);
 
+// Whether the board's flash was touched, in this attempt or, unverified since, in an earlier one: a
+// deployment that ends so has a story to tell, and gets a record also when it was cancelled.
+bool WasWritten(DeploymentDetails& details);
+
 enum class Interruption { kRestart, kReplug };
 // Sets back the steps that have to run again before the deployment can go on, and answers the step
 // to enter. With everything at the board confirmed, only the export is left.

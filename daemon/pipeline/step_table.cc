@@ -84,6 +84,12 @@ bool IsBoardDone(DeploymentDetails& details) {
   return IsFinished(RecordOf(details, v1::STEP_CONFIRM));
 }
 
+bool WasWritten(DeploymentDetails& details) {
+  // An interruption sets the step back, but not what it has begun.
+  return details.half_written() ||
+         RecordOf(details, v1::STEP_FLASH).state() != StepRecord::STATE_WAITING;
+}
+
 v1::Step PrepareReentry(DeploymentDetails& details, Interruption interruption) {
   const bool board_is_done = IsBoardDone(details);
   for (const StepTraits& traits : kSteps) {

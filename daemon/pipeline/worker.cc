@@ -13,6 +13,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "base/safe_text.h"
+#include "daemon/pipeline/due_records.h"
 #include "daemon/pipeline/messages.h"
 #include "daemon/pipeline/step.h"
 #include "daemon/pipeline/step_runner.h"
@@ -28,10 +29,6 @@ constexpr absl::Duration kFirstBackoff = absl::Milliseconds(100);
 constexpr absl::Duration kMaxBackoff = absl::Seconds(5);
 // For letting a board go at the end.
 constexpr absl::Duration kResetLimit = absl::Seconds(5);
-
-bool HasBegun(DeploymentDetails& details, v1::Step step) {
-  return RecordOf(details, step).state() != v1::StepRecord::STATE_WAITING;
-}
 
 // What may be kept of a detail that quotes a board: no password, only text.
 void MakeSafe(storage::Deployment& row) {
@@ -137,7 +134,7 @@ void Worker::Run(Job& job) {
   }
 }
 
-bool Worker::Commit(DeploymentContext& context) {
+bool Worker::Commit(DeploymentContext& context, bool record_due) {
   MakeSafe(context.row);
   bool replaced = false;
   absl::Duration backoff = kFirstBackoff;
@@ -146,6 +143,7 @@ bool Worker::Commit(DeploymentContext& context) {
       context.halted = true;
       return false;
     }
+    if (record_due) context.row.due_record = DueRecordOf(context.row, context.details);
     const absl::Status status = context.Save();
     if (status.ok()) return true;
     context.Log(true, absl::StrCat("the deployment's end cannot be stored: ", status.message()));
@@ -189,13 +187,12 @@ void Worker::EndFailed(DeploymentContext& context, const absl::Status& status, v
   row.error_detail = absl::StrCat(NameOf(step), ": ", std::string(status.message()),
                                   left.empty() ? "" : "; ", left);
   row.end_time = shared_.parts.clock->Now();
-  if (!Commit(context)) return;
+  if (!Commit(context, /*record_due=*/true)) return;
   shared_.parts.metrics->DeploymentFailed(NameOf(step), errors::Lookup(code).error_class);
   shared_.parts.metrics->DeploymentEnded(
       state == DeploymentState::kFailed ? "failed" : "interrupted", SinceStart(context), false);
   context.Log(true,
               absl::StrCat("the deployment failed: ", row.error_code, ": ", row.error_detail));
-  if (!shared_.Failpoint("failed-record:enter")) ExportFailure(context);
 }
 
 void Worker::EndCanceled(DeploymentContext& context, v1::Step step) {
@@ -206,11 +203,9 @@ void Worker::EndCanceled(DeploymentContext& context, v1::Step step) {
   row.error_code = std::string(errors::Lookup(errors::ErrorCode::kCancelledByOperator).name);
   row.error_detail = absl::StrCat("cancelled at ", NameOf(step), left.empty() ? "" : "; ", left);
   row.end_time = shared_.parts.clock->Now();
-  if (!Commit(context)) return;
+  if (!Commit(context, WasWritten(context.details))) return;
   shared_.parts.metrics->DeploymentEnded("canceled", SinceStart(context), false);
   context.Log(false, row.error_detail);
-  // Only a board that was written to has a story to tell.
-  if (HasBegun(context.details, v1::STEP_FLASH)) ExportFailure(context);
 }
 
 void Worker::EndInterrupted(DeploymentContext& context) {

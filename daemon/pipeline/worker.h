@@ -35,8 +35,9 @@ class Worker {
   // Stores the end of a run, again and again until the ledger can write it; false when the station
   // drains before that: then the deployment is found interrupted at the next start. Its detail may
   // quote what a board said: made safe to keep and to show here, for all ends, and given up for a
-  // fixed sentence when the ledger refuses it for what it holds.
-  bool Commit(DeploymentContext& context);
+  // fixed sentence when the ledger refuses it for what it holds. With `record_due`, the ledger
+  // keeps in the same transaction what the attempt's record is made of.
+  bool Commit(DeploymentContext& context, bool record_due = false);
   void EndSucceeded(DeploymentContext& context);
   void EndFailed(DeploymentContext& context, const absl::Status& status, v1::Step step,
                  storage::DeploymentState state);

@@ -6,6 +6,7 @@ import unittest
 from station import Station, await_true
 
 STEPS = ["prepare", "connect", "identify", "flash", "verify", "boot", "confirm", "export"]
+MAX_RECOVERIES = 5  # kMaxRecoveries of daemon/pipeline/recovery.h
 
 
 class CrashTest(unittest.TestCase):
@@ -39,6 +40,57 @@ class CrashTest(unittest.TestCase):
                     self.crash_at(f"{step}:{moment}")
         with self.subTest(failpoint="outcome:enter"):
             self.crash_at("outcome:enter")
+
+    def failed_records(self, station):
+        return [json.loads(path.read_text()) for path in (station.records / "failed").glob("*.json")]
+
+    def expect_one_failed_record(self, station, name, state):
+        """After this start and another one, the deployment has ended so and has one record."""
+        for _ in range(2):
+            station.start()
+            ended = station.deployment(name)
+            self.assertEqual(ended["state"], state, ended)
+            (record,) = self.failed_records(station)
+            self.assertEqual(f"deployments/{record['kiln']['deployment_id']}", name)
+            self.assertNotIn("password", json.dumps(record))
+            station.stop()
+        station.start()
+        self.assertTrue(station.verify_ledger()["ok"])
+
+    def test_a_failure_has_its_record_once_wherever_the_daemon_dies_after_its_end(self):
+        for failpoint in ("failed-record:enter", "failed-record:leave"):
+            for again in ("", failpoint):
+                with self.subTest(failpoint=failpoint, start_dies_too=bool(again)):
+                    station = Station(["sim-0:esp32c3"], sim_options=["--fault", "secure-boot"])
+                    try:
+                        station.start()
+                        bundle = station.make_bundle("esp32c3", 128 << 10)
+                        station.stop()
+                        station.start(failpoint=failpoint)
+                        name = station.order(bundle, "sim-0")["name"]
+                        station.await_killed()
+                        if again:
+                            station.start(failpoint=again)
+                            station.await_killed()
+                        self.expect_one_failed_record(station, name, "STATE_FAILED")
+                    finally:
+                        station.close()
+
+    def test_a_deployment_that_keeps_killing_the_daemon_ends_with_a_record(self):
+        station = Station(["sim-0:esp32c3"])
+        self.addCleanup(station.close)
+        station.start()
+        bundle = station.make_bundle("esp32c3", 128 << 10)
+        station.stop()
+        station.start(failpoint="flash:enter")
+        name = station.order(bundle, "sim-0")["name"]
+        station.await_killed()
+        for _ in range(MAX_RECOVERIES):
+            station.start(failpoint="flash:enter")
+            station.await_killed()
+        station.start(failpoint="failed-record:enter")
+        station.await_killed()
+        self.expect_one_failed_record(station, name, "STATE_NEEDS_ATTENTION")
 
     def test_killed_in_the_middle_of_writing_continues_with_what_differs(self):
         station = Station(["sim-0:esp32"], sim_options=["--pace"])
