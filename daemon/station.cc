@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -13,9 +14,11 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "base/random.h"
 #include "base/status_macros.h"
 #include "daemon/api/methods.h"
+#include "daemon/boards/bridge.h"
 #include "daemon/boards/configured_ports.h"
 #include "daemon/boards/create_registry.h"
 #include "daemon/boards/tty_scan.h"
@@ -272,14 +275,14 @@ void Station::RecordStationEvent(v1::StationEvent::Type type) {
 void Station::OnBoardChange(const boards::BoardInfo& board) {
   {
     absl::MutexLock lock(&boards_mutex_);
-    bool& present = present_[board.port];
-    if (present != board.present) {
-      present = board.present;
-      metrics_->BoardEvent(present ? "arrived" : "left");
+    absl::string_view& bridge = bridges_[board.port];
+    if (bridge.empty() == board.present) metrics_->BoardEvent(board.present ? "arrived" : "left");
+    bridge = board.present ? boards::BridgeOf(board) : absl::string_view();
+    for (const absl::string_view family : telemetry::Bridges()) {
+      const auto count = std::count_if(bridges_.begin(), bridges_.end(),
+                                       [family](const auto& at) { return at.second == family; });
+      metrics_->SetBoardsConnected(family, static_cast<int>(count));
     }
-    int connected = 0;
-    for (const auto& [port, there] : present_) connected += there ? 1 : 0;
-    metrics_->SetBoardsConnected(connected);
   }
   v1::Event event;
   event.set_kind(v1::EVENT_KIND_BOARD);

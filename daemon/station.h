@@ -8,6 +8,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "base/clock.h"
 #include "base/file_system.h"
@@ -84,8 +85,8 @@ class Station {
   pipeline::Scheduler* observing_ ABSL_GUARDED_BY(pipeline_mutex_) = nullptr;
 
   absl::Mutex boards_mutex_;
-  // Presence by port, to tell arrivals from other changes.
-  std::map<std::string, bool> present_ ABSL_GUARDED_BY(boards_mutex_);
+  // The family of the adapter of each present board, by port; empty when it has left.
+  std::map<std::string, absl::string_view> bridges_ ABSL_GUARDED_BY(boards_mutex_);
 };
 
 }  // namespace kiln::daemon

@@ -76,6 +76,7 @@ absl::Status ConfirmByHttp(DeploymentContext& context) {
     RETURN_IF_ERROR(context.stop.Check());
     const absl::StatusOr<std::string> body =
         context.shared.parts.http->Get(url, options.http_timeout);
+    context.shared.parts.metrics->NetworkChecked(body.ok());
     if (body.ok()) {
       const absl::StatusOr<identity::BoardReport> report = identity::ParseMacAnswer(*body);
       // A clear answer of another board is final; an unclear one may come from a program that is

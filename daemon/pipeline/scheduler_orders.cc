@@ -213,6 +213,7 @@ absl::StatusOr<storage::Deployment> SchedulerImpl::Retry(const std::string& id,
   if (present.last_retry_request_id == request_id) return present;
   ASSIGN_OR_RETURN(const JobPtr job, Reserve(id));
   storage::Deployment first_answer;
+  absl::string_view ended_at;
   const auto row = journal_.Change(id, [&](storage::Deployment& change) -> absl::Status {
     if (change.last_retry_request_id == request_id) {
       // Somebody with the same request was quicker.
@@ -223,6 +224,7 @@ absl::StatusOr<storage::Deployment> SchedulerImpl::Retry(const std::string& id,
         change.state != DeploymentState::kNeedsAttention) {
       return StateWrong(change, "retried");
     }
+    ended_at = NameOf(static_cast<v1::Step>(change.step));
     PrepareRetry(change);
     change.state = DeploymentState::kPending;
     change.step = v1::STEP_UNSPECIFIED;
@@ -241,7 +243,7 @@ absl::StatusOr<storage::Deployment> SchedulerImpl::Retry(const std::string& id,
     if (!first_answer.id.empty()) return first_answer;
     return row.status();
   }
-  shared_.parts.metrics->RetryStarted();
+  shared_.parts.metrics->RetryStarted(ended_at);
   shared_.Log(false, "the deployment is tried again", id);
   Release(job, *row);
   return row;

@@ -135,6 +135,7 @@ class Runner {
     telemetry::Metrics& metrics = *context_.shared.parts.metrics;
     const absl::Duration deadline = DeadlineOf(context_.shared.options, traits);
     const absl::Duration start = context_.clock().Monotonic();
+    if (step == v1::STEP_CONNECT) connect_start_ = start;
     metrics.AddInProgress(traits.name, 1);
     absl::Status status;
     {
@@ -158,6 +159,9 @@ class Runner {
         TimeUtil::MicrosecondsToDuration(absl::ToInt64Microseconds(elapsed));
     if (!status.ok()) return status;
     context_.progress.Leave();
+    if (step == v1::STEP_IDENTIFY) {
+      metrics.BoardIdentified(context_.clock().Monotonic() - connect_start_);
+    }
     if (step == v1::STEP_VERIFY) context_.details.set_half_written(false);
     if (step == v1::STEP_CONFIRM) {
       context_.details.set_deployed_at_us(absl::ToUnixMicros(context_.clock().Now()));
@@ -205,6 +209,7 @@ class Runner {
   }
 
   DeploymentContext& context_;
+  absl::Duration connect_start_;  // of the connect before the present step
   int replugs_ = 0;
 };
 

@@ -31,6 +31,8 @@ using Buckets = Histogram::BucketBoundaries;
 // DESIGN's steps, as the pipeline names them.
 constexpr absl::string_view kSteps[] = {"prepare", "connect", "identify", "flash",
                                         "verify",  "boot",    "confirm",  "export"};
+constexpr absl::string_view kBridges[] = {"cp210x", "ch34x",  "ftdi", "cdc_acm",
+                                          "pty",    "socket", "other"};
 constexpr absl::string_view kResults[] = {"succeeded", "failed", "canceled", "interrupted"};
 constexpr absl::string_view kChecks[] = {"ledger", "export_folder", "temp_folder", "disk",
                                          "ports",  "bundles",       "stubs"};
@@ -49,6 +51,7 @@ constexpr errors::ErrorClass kClasses[] = {
 // Buckets in seconds, chosen so that the targets (5, 10, 30 and 300 s) are boundaries.
 const Buckets kJobBuckets = {15, 30, 45, 60, 90, 120, 150, 180, 240, 300, 420, 600};
 const Buckets kStageBuckets = {.05, .1, .25, .5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300};
+const Buckets kIdentifyBuckets = {.1, .25, .5, 1, 2.5, 5, 10, 20, 30, 60};
 const Buckets kRateBuckets = {5e3, 1e4, 2e4, 4e4, 6e4, 8e4, 1.2e5, 2e5, 4e5};  // bytes per second
 const Buckets kLedgerBuckets = {.001, .0025, .005, .01, .025, .05, .1, .25, 1};
 const Buckets kExportBuckets = {.001, .005, .01, .05, .1, .5, 1, 5};
@@ -84,8 +87,11 @@ class Implementation final : public PrometheusMetrics {
     for (const absl::string_view step : kSteps) {
       stage_duration_.Of(step);
       in_progress_.Of(step);
+      retries_.Of(step);
       for (const errors::ErrorClass error_class : kClasses) FailureCounter(step, error_class);
     }
+    retries_.Of("none");
+    for (const absl::string_view bridge : kBridges) connected_.Of(bridge);
     for (const absl::string_view result : {"passed", "failed"}) first_pass_.Of(result);
     for (const absl::string_view result : {"ok", "failed"}) {
       connects_.Of(result);
@@ -121,7 +127,7 @@ class Implementation final : public PrometheusMetrics {
   void AddInProgress(absl::string_view step, int delta) override {
     in_progress_.Of(step).Increment(delta);
   }
-  void RetryStarted() override { retries_.Increment(); }
+  void RetryStarted(absl::string_view step) override { retries_.Of(step).Increment(); }
   void BytesFlashed(uint64_t bytes, double bytes_per_second) override {
     flash_bytes_.Increment(static_cast<double>(bytes));
     flash_rate_.Observe(bytes_per_second);
@@ -129,7 +135,13 @@ class Implementation final : public PrometheusMetrics {
   void VerifyFailed() override { verify_failures_.Increment(); }
   void ConnectAttempt(bool ok) override { connects_.Of(ok ? "ok" : "failed").Increment(); }
   void BoardEvent(absl::string_view action) override { device_events_.Of(action).Increment(); }
-  void SetBoardsConnected(int count) override { connected_.Set(count); }
+  void SetBoardsConnected(absl::string_view bridge, int count) override {
+    connected_.Of(bridge).Set(count);
+  }
+  void BoardIdentified(absl::Duration elapsed) override {
+    identify_.Observe(absl::ToDoubleSeconds(elapsed));
+  }
+  void NetworkChecked(bool up) override { network_up_.Set(up ? 1 : 0); }
   void IdentityChecked(bool matched) override {
     mac_requests_.Of(matched ? "matched" : "mismatched").Increment();
     if (!matched) mac_mismatch_.Increment();
@@ -199,7 +211,10 @@ class Implementation final : public PrometheusMetrics {
                                "stage"};
   Gauge& queued_ =
       Gauges("kiln_jobs_queued", "Deployments that wait for a board or a turn.").Add({});
-  Counter& retries_ = Counters("kiln_job_retries_total", "Attempts after the first.").Add({});
+  Labelled<Counter> retries_{
+      Counters("kiln_job_retries_total",
+               "Attempts after the first, by the step where the one before ended."),
+      "stage"};
   Labelled<Counter> first_pass_{
       Counters("kiln_first_pass_total",
                "Deployments that succeeded in their first attempt (passed), and failed attempts."),
@@ -218,7 +233,17 @@ class Implementation final : public PrometheusMetrics {
       Counters("kiln_flash_verify_failures_total", "Regions whose MD5 was wrong.").Add({});
   Labelled<Counter> connects_{
       Counters("kiln_bootloader_sync_attempts_total", "Attempts to reach a loader."), "result"};
-  Gauge& connected_ = Gauges("kiln_devices_connected", "Boards plugged in now.").Add({});
+  Labelled<Gauge> connected_{
+      Gauges("kiln_devices_connected", "Boards plugged in now, by family of adapter."), "bridge"};
+  Histogram& identify_ =
+      Histograms("kiln_device_identify_seconds",
+                 "From the reset into the loader until chip, MAC and flash were known.")
+          .Add({}, kIdentifyBuckets);
+  Gauge& network_up_ =
+      Gauges("kiln_device_network_up",
+             "1 when the board that was last asked over the network answered, 0 when it did not or "
+             "none was asked.")
+          .Add({});
   Labelled<Counter> device_events_{
       Counters("kiln_device_events_total", "Boards that arrived and left."), "action"};
   Labelled<Counter> mac_requests_{
@@ -265,12 +290,14 @@ class Nothing final : public Metrics {
   void DeploymentFailed(absl::string_view, errors::ErrorClass) override {}
   void SetDeploymentsQueued(int) override {}
   void AddInProgress(absl::string_view, int) override {}
-  void RetryStarted() override {}
+  void RetryStarted(absl::string_view) override {}
   void BytesFlashed(uint64_t, double) override {}
   void VerifyFailed() override {}
   void ConnectAttempt(bool) override {}
   void BoardEvent(absl::string_view) override {}
-  void SetBoardsConnected(int) override {}
+  void SetBoardsConnected(absl::string_view, int) override {}
+  void BoardIdentified(absl::Duration) override {}
+  void NetworkChecked(bool) override {}
   void IdentityChecked(bool) override {}
   void RecordExported(bool, absl::Duration) override {}
   void LedgerTransaction(absl::Duration, bool) override {}
@@ -281,6 +308,8 @@ class Nothing final : public Metrics {
 };
 
 }  // namespace
+
+absl::Span<const absl::string_view> Bridges() { return kBridges; }
 
 std::unique_ptr<PrometheusMetrics> PrometheusMetrics::Create(const PrometheusOptions& options,
                                                              const base::Clock& clock) {

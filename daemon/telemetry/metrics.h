@@ -6,6 +6,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "errors/error.h"
 
 namespace kiln::telemetry {
@@ -25,12 +26,18 @@ class Metrics {
   virtual void SetDeploymentsQueued(int count) = 0;
   // +1 when a step begins, -1 when it ends.
   virtual void AddInProgress(absl::string_view step, int delta) = 0;
-  virtual void RetryStarted() = 0;
+  // `step`: where the attempt before ended; "none" when it had not begun.
+  virtual void RetryStarted(absl::string_view step) = 0;
   virtual void BytesFlashed(uint64_t bytes, double bytes_per_second) = 0;
   virtual void VerifyFailed() = 0;
   virtual void ConnectAttempt(bool ok) = 0;
   virtual void BoardEvent(absl::string_view action) = 0;  // arrived, left
-  virtual void SetBoardsConnected(int count) = 0;
+  // `bridge`: the family of the adapter, one of Bridges().
+  virtual void SetBoardsConnected(absl::string_view bridge, int count) = 0;
+  // From the reset into the loader until chip, MAC and flash were known.
+  virtual void BoardIdentified(absl::Duration elapsed) = 0;
+  // Whether a board answered when it was asked over the network.
+  virtual void NetworkChecked(bool up) = 0;
   virtual void IdentityChecked(bool matched) = 0;
   virtual void RecordExported(bool ok, absl::Duration elapsed) = 0;
   virtual void LedgerTransaction(absl::Duration elapsed, bool ok) = 0;
@@ -40,6 +47,9 @@ class Metrics {
   virtual void RpcHandled(absl::string_view method, absl::string_view code,
                           absl::Duration elapsed) = 0;
 };
+
+// cp210x, ch34x, ftdi, cdc_acm, pty, socket, other: all families that boards are counted by.
+absl::Span<const absl::string_view> Bridges();
 
 // Counts nothing; for tests and tools.
 std::unique_ptr<Metrics> NullMetrics();

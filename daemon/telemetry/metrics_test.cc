@@ -40,7 +40,8 @@ TEST_F(MetricsTest, EverySeriesIsThereAtZeroFromTheStart) {
            "kiln_job_failures_total{error_type=\"INTERNAL\",stage=\"export\"} 0\n",
            "kiln_jobs_in_progress{stage=\"connect\"} 0\n",
            "kiln_jobs_queued 0\n",
-           "kiln_job_retries_total 0\n",
+           "kiln_job_retries_total{stage=\"none\"} 0\n",
+           "kiln_job_retries_total{stage=\"export\"} 0\n",
            "kiln_first_pass_total{result=\"passed\"} 0\n",
            "kiln_first_pass_total{result=\"failed\"} 0\n",
            "kiln_job_duration_seconds_bucket{le=\"300\"} 0\n",
@@ -50,7 +51,15 @@ TEST_F(MetricsTest, EverySeriesIsThereAtZeroFromTheStart) {
            "kiln_flash_rate_bytes_per_second_count 0\n",
            "kiln_flash_verify_failures_total 0\n",
            "kiln_bootloader_sync_attempts_total{result=\"ok\"} 0\n",
-           "kiln_devices_connected 0\n",
+           "kiln_devices_connected{bridge=\"cp210x\"} 0\n",
+           "kiln_devices_connected{bridge=\"ch34x\"} 0\n",
+           "kiln_devices_connected{bridge=\"ftdi\"} 0\n",
+           "kiln_devices_connected{bridge=\"cdc_acm\"} 0\n",
+           "kiln_devices_connected{bridge=\"pty\"} 0\n",
+           "kiln_devices_connected{bridge=\"socket\"} 0\n",
+           "kiln_devices_connected{bridge=\"other\"} 0\n",
+           "kiln_device_identify_seconds_bucket{le=\"10\"} 0\n",
+           "kiln_device_network_up 0\n",
            "kiln_device_events_total{action=\"arrived\"} 0\n",
            "kiln_device_events_total{action=\"left\"} 0\n",
            "kiln_mac_requests_total{result=\"matched\"} 0\n",
@@ -95,6 +104,12 @@ TEST_F(MetricsTest, ReportsReachTheirSeries) {
   metrics_->StepEnded("flash", absl::Seconds(7));
   metrics_->BytesFlashed(1000, 5e4);
   metrics_->IdentityChecked(false);
+  metrics_->RetryStarted("verify");
+  metrics_->SetBoardsConnected("ftdi", 3);
+  metrics_->SetBoardsConnected("pty", 2);
+  metrics_->SetBoardsConnected("ftdi", 1);
+  metrics_->BoardIdentified(absl::Seconds(2));
+  metrics_->NetworkChecked(true);
   metrics_->LedgerTransaction(absl::Milliseconds(3), false);
   metrics_->SetHealthCheck("ledger", true);
   metrics_->RpcHandled("S/M", "NOT_FOUND", absl::Milliseconds(2));
@@ -112,6 +127,14 @@ TEST_F(MetricsTest, ReportsReachTheirSeries) {
            "kiln_flash_bytes_total 1000\n",
            "kiln_mac_requests_total{result=\"mismatched\"} 1\n",
            "kiln_mac_mismatch_total 1\n",
+           "kiln_job_retries_total{stage=\"verify\"} 1\n",
+           "kiln_job_retries_total{stage=\"flash\"} 0\n",
+           "kiln_devices_connected{bridge=\"ftdi\"} 1\n",
+           "kiln_devices_connected{bridge=\"pty\"} 2\n",
+           "kiln_devices_connected{bridge=\"other\"} 0\n",
+           "kiln_device_identify_seconds_bucket{le=\"1\"} 0\n",
+           "kiln_device_identify_seconds_bucket{le=\"2.5\"} 1\n",
+           "kiln_device_network_up 1\n",
            "kiln_ledger_errors_total 1\n",
            "kiln_health_check_status{check=\"ledger\"} 1\n",
            "kiln_grpc_server_handled_total{grpc_code=\"NOT_FOUND\",grpc_method=\"S/M\"} 1\n",
