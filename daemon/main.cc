@@ -14,6 +14,7 @@
 #include <string>
 
 #include "CLI/CLI.hpp"
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "daemon/config.h"
 #include "daemon/station.h"
@@ -68,6 +69,22 @@ void RunUntilSignal(Station& station, const sigset_t& signals) {
   } while (::sigtimedwait(&signals, nullptr, &interval) < 0);
 }
 
+// Says why the station cannot start, and answers the exit code.
+int ReportFailedStart(const absl::Status& status) {
+  const std::string message(status.message());
+  if (absl::IsInvalidArgument(status) && errors::Is(status, errors::ErrorCode::kInternal)) {
+    // What the configuration names cannot be used: the message says what; a retry would not help.
+    std::fprintf(stderr, "kilnd: %s\n", message.c_str());
+    return kExitConfiguration;
+  }
+  const errors::CatalogueEntry& entry = errors::Lookup(errors::CodeOf(status));
+  std::fprintf(stderr, "kilnd: %s %s\n", entry.english.message.c_str(), message.c_str());
+  for (const std::string& tip : entry.english.tips) {
+    std::fprintf(stderr, "  - %s\n", tip.c_str());
+  }
+  return errors::Is(status, errors::ErrorCode::kLedgerDamaged) ? kExitLedgerDamaged : kExitFailed;
+}
+
 int Run(const Config& config) {
   // Blocked before any thread exists, so that only RunUntilSignal sees them.
   const sigset_t signals = StopSignals();
@@ -80,16 +97,7 @@ int Run(const Config& config) {
     return kExitConfiguration;
   }
   auto station = Station::Start(config, **log);
-  if (!station.ok()) {
-    const errors::CatalogueEntry& entry = errors::Lookup(errors::CodeOf(station.status()));
-    std::fprintf(stderr, "kilnd: %s %s\n", entry.english.message.c_str(),
-                 std::string(station.status().message()).c_str());
-    for (const std::string& tip : entry.english.tips) {
-      std::fprintf(stderr, "  - %s\n", tip.c_str());
-    }
-    return errors::Is(station.status(), errors::ErrorCode::kLedgerDamaged) ? kExitLedgerDamaged
-                                                                           : kExitFailed;
-  }
+  if (!station.ok()) return ReportFailedStart(station.status());
   ::sd_notify(0, "READY=1");
   RunUntilSignal(**station, signals);
 

@@ -42,6 +42,14 @@ uint64_t SizeOf(const std::string& path) {
   return ::stat(path.c_str(), &status) == 0 ? static_cast<uint64_t>(status.st_size) : 0;
 }
 
+// INVALID_ARGUMENT names the key of [tls] whose file cannot be used.
+absl::StatusOr<std::string> ReadPem(base::FileSystem& files, absl::string_view key,
+                                    const std::string& path) {
+  absl::StatusOr<std::string> content = files.ReadFile(path, kMaxPemBytes);
+  if (content.ok()) return content;
+  return absl::InvalidArgumentError(absl::StrCat("[tls] ", key, ": ", content.status().message()));
+}
+
 // Kills this process at the failpoint that KILN_FAILPOINT names, as a power cut would.
 std::function<void(const std::string&)> FailpointOf(const Config& config) {
   const char* name = config.failpoints ? std::getenv("KILN_FAILPOINT") : nullptr;
@@ -228,10 +236,10 @@ absl::Status Station::StartServing() {
   options.tls_address = config_.tls.address;
   if (!options.tls_address.empty()) {
     ASSIGN_OR_RETURN(options.tls_certificate,
-                     files_.ReadFile(config_.tls.certificate_file, kMaxPemBytes));
-    ASSIGN_OR_RETURN(options.tls_key, files_.ReadFile(config_.tls.key_file, kMaxPemBytes));
+                     ReadPem(files_, "certificate_file", config_.tls.certificate_file));
+    ASSIGN_OR_RETURN(options.tls_key, ReadPem(files_, "key_file", config_.tls.key_file));
     ASSIGN_OR_RETURN(options.tls_client_ca,
-                     files_.ReadFile(config_.tls.client_ca_file, kMaxPemBytes));
+                     ReadPem(files_, "client_ca_file", config_.tls.client_ca_file));
   }
   ASSIGN_OR_RETURN(server_, api::Server::Start(parts, options));
   if (!config_.metrics_address.empty() && !absl::EndsWith(config_.metrics_address, ":0")) {

@@ -18,6 +18,7 @@
 #include "daemon/api/firmware_service.h"
 #include "daemon/api/listen_socket.h"
 #include "daemon/api/station_service.h"
+#include "daemon/api/tls_check.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
@@ -44,6 +45,10 @@ class GrpcServer final : public Server {
   ~GrpcServer() override { Stop(absl::ZeroDuration()); }
 
   absl::Status Start() {
+    if (!options_.tls_address.empty()) {
+      RETURN_IF_ERROR(
+          CheckTlsMaterial(options_.tls_certificate, options_.tls_key, options_.tls_client_ca));
+    }
     RETURN_IF_ERROR(PrepareSocketPath(options_.socket_path));
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
@@ -58,9 +63,8 @@ class GrpcServer final : public Server {
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     builder.AddListeningPort(absl::StrCat("unix:", options_.socket_path),
                              grpc::InsecureServerCredentials());
-    int tls_port = 0;
     if (!options_.tls_address.empty()) {
-      builder.AddListeningPort(options_.tls_address, TlsCredentials(), &tls_port);
+      builder.AddListeningPort(options_.tls_address, TlsCredentials(), &tls_port_);
     }
     builder.RegisterService(&station_);
     builder.RegisterService(&boards_);
@@ -77,7 +81,7 @@ class GrpcServer final : public Server {
                                                  options_.tls_address.empty() ? "" : " and ",
                                                  options_.tls_address));
     }
-    if (!options_.tls_address.empty() && tls_port == 0) {
+    if (!options_.tls_address.empty() && tls_port_ == 0) {
       return absl::InvalidArgumentError(absl::StrCat("cannot listen on ", options_.tls_address,
                                                      " with the configured certificates"));
     }
@@ -86,6 +90,8 @@ class GrpcServer final : public Server {
     }
     return SetSocketAccess(options_.socket_path, options_.socket_mode, options_.socket_group);
   }
+
+  int tls_port() const override { return tls_port_; }
 
   void SetNotServing() override {
     if (server_ != nullptr) server_->GetHealthCheckService()->SetServingStatus(false);
@@ -125,6 +131,7 @@ class GrpcServer final : public Server {
   DeploymentsService deployments_{parts_};
   FirmwareService firmware_{parts_, options_.import_idle_timeout};
   bool stopped_ = false;
+  int tls_port_ = 0;
   std::unique_ptr<grpc::Server> server_;  // last: gone before what it calls
 };
 

@@ -36,6 +36,10 @@ class Server {
   // Stops at once if Stop was not called.
   virtual ~Server() = default;
 
+  // The TCP port that is listened on, also when the address leaves the choice to the system
+  // ("…:0"); 0 without one.
+  virtual int tls_port() const = 0;
+
   // grpc.health.v1 answers NOT_SERVING from now on; calls still work.
   virtual void SetNotServing() = 0;
   // Ends every stream (by closing the hub), lets calls finish for at most `timeout`, cancels the

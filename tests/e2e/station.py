@@ -67,22 +67,23 @@ class Station:
 
     simulator_class = Simulator
 
-    def __init__(self, boards, sim_options=(), config="", stubs=True):
+    def __init__(self, boards, sim_options=(), config="", stubs=True, station=""):
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="kiln-e2e-"))
         self.records = self.home / "records"
         self.log = self.home / "kilnd.log"
         self.address = f"unix://{self.home}/kilnd.sock"
         self.daemon = None
         self.simulator = self.simulator_class(self.home, boards, *sim_options) if boards else None
-        self._write_config(config, stubs)
+        self._write_config(config, stubs, station)
 
-    def _write_config(self, extra, stubs):
+    def _write_config(self, extra, stubs, station):
         lines = [
             "[station]", 'id = "test"',
             f'state_directory = "{self.home}/state"',
             f'export_directory = "{self.records}"',
             f'temp_directory = "{self.home}/tmp"',
             f'socket = "{self.home}/kilnd.sock"',
+            station,
             "[flash]", f'stub_directory = "{STUBS if stubs else ""}"',
             "[metrics]", 'address = ""',
             "[testing]", "failpoints = true",
@@ -93,12 +94,14 @@ class Station:
                       f'address = "pty://{self.simulator.folder}/{name}"']
         (self.home / "kiln.toml").write_text("\n".join(lines) + "\n")
 
-    def start(self, failpoint=""):
-        environment = dict(os.environ, KILN_FAILPOINT=failpoint)
+    def start(self, failpoint="", environment=None, wait=True):
+        environment = dict(os.environ, KILN_FAILPOINT=failpoint, **(environment or {}))
         with self.log.open("a") as log:
             self.daemon = subprocess.Popen(
                 [BIN / "kilnd", "--config", self.home / "kiln.toml"], env=environment,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+        if not wait:
+            return
         await_true(lambda: self.kiln("health", check=False).returncode in (0, 6) or
                    self.daemon.poll() is not None, 20, self.log.read_text)
 
