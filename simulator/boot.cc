@@ -1,9 +1,12 @@
 #include "simulator/boot.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -15,6 +18,7 @@
 #include "simulator/chip_model.h"
 #include "simulator/image_check.h"
 #include "simulator/nvs_reader.h"
+#include "simulator/ota_selection.h"
 
 namespace kiln::simulator {
 namespace {
@@ -24,6 +28,8 @@ constexpr uint8_t kTypeApp = 0;
 constexpr uint8_t kTypeData = 1;
 constexpr uint8_t kSubtypeFactory = 0x00;
 constexpr uint8_t kSubtypeOta0 = 0x10;
+constexpr uint8_t kSubtypeOta15 = 0x1F;
+constexpr uint8_t kSubtypeOtaData = 0x00;
 constexpr uint8_t kSubtypeNvs = 0x02;
 
 // When, after the reset, each stage speaks; and how long the ROM's watchdog lets a failed start
@@ -44,7 +50,9 @@ std::string ResetLine(esp::Chip chip, ResetCause cause, absl::string_view boot) 
     reason = cause == ResetCause::kPowerOn ? "rst:0x1 (POWERON_RESET)" : "rst:0xc (SW_CPU_RESET)";
   } else {
     text = absl::StrCat(ModelOf(chip).rom_banner, "\r\n");
-    reason = cause == ResetCause::kPowerOn ? "rst:0x1 (POWERON)" : "rst:0x3 (RTC_SW_SYS_RST)";
+    reason = cause == ResetCause::kPowerOn    ? "rst:0x1 (POWERON)"
+             : cause == ResetCause::kSoftware ? "rst:0x3 (RTC_SW_SYS_RST)"
+                                              : "rst:0x10 (RTCWDT_RTC_RST)";
   }
   absl::StrAppend(&text, reason, ",", boot, "\r\n");
   return text;
@@ -145,7 +153,9 @@ class Starter {
       return false;
     }
     Log(now, 'I', "boot", "Partition Table:");
-    const PartitionEntry* application = nullptr;
+    const PartitionEntry* factory = nullptr;
+    std::vector<const PartitionEntry*> slots;  // ota_0, ota_1, … without a gap
+    absl::Span<const uint8_t> ota_data;
     for (const PartitionEntry& entry : table.entries) {
       Log(now, 'I', "boot",
           absl::StrFormat("%-16s %02x %02x %08x %08x", entry.label, entry.type, entry.subtype,
@@ -156,28 +166,46 @@ class Starter {
                             flash_.size()));
         return false;
       }
-      if (entry.type == kTypeApp && (entry.subtype == kSubtypeFactory ||
-                                     (entry.subtype == kSubtypeOta0 && application == nullptr))) {
-        application = &entry;
+      if (entry.type == kTypeApp && entry.subtype == kSubtypeFactory) factory = &entry;
+      if (entry.type == kTypeApp && entry.subtype == kSubtypeOta0 + slots.size() &&
+          entry.subtype <= kSubtypeOta15) {
+        slots.push_back(&entry);
+      }
+      if (entry.type == kTypeData && entry.subtype == kSubtypeOtaData && ota_data.empty()) {
+        ota_data = FlashFrom(entry.offset).subspan(0, entry.size);
       }
       if (entry.type == kTypeData && entry.subtype == kSubtypeNvs && nvs_.empty()) {
         nvs_ = FlashFrom(entry.offset).subspan(0, entry.size);
       }
     }
-    if (application == nullptr) {
-      Log(now, 'E', "boot", "No bootable app partitions in the partition table");
-      return false;
-    }
-    application_ = CheckImage(chip_, FlashFrom(application->offset).subspan(0, application->size));
-    if (!application_.problem.empty()) {
+    for (const PartitionEntry* application :
+         InOrderOfTrial(factory, slots, SelectOtaSlot(ota_data, slots.size()))) {
+      application_ =
+          CheckImage(chip_, FlashFrom(application->offset).subspan(0, application->size));
+      if (application_.problem.empty()) {
+        Log(now, 'I', "boot",
+            absl::StrFormat("Loaded app from partition at offset 0x%x", application->offset));
+        return true;
+      }
       Log(now, 'E', "esp_image",
           absl::StrFormat("image at 0x%x %s", application->offset, application_.problem));
-      Log(now, 'E', "boot", "No bootable app partitions in the partition table");
-      return false;
     }
-    Log(now, 'I', "boot",
-        absl::StrFormat("Loaded app from partition at offset 0x%x", application->offset));
-    return true;
+    Log(now, 'E', "boot", "No bootable app partitions in the partition table");
+    return false;
+  }
+
+  // ESP-IDF, bootloader_utility_load_boot_image(): what the OTA data choose, or else the factory
+  // application, or else the first slot; when that is spoiled, everything before it down to the
+  // factory application, then everything after it.
+  static std::vector<const PartitionEntry*> InOrderOfTrial(
+      const PartitionEntry* factory, const std::vector<const PartitionEntry*>& slots,
+      std::optional<size_t> chosen) {
+    std::vector<const PartitionEntry*> order;
+    const size_t down_to = chosen.has_value() ? *chosen + 1 : factory != nullptr ? 0 : 1;
+    for (size_t i = std::min(down_to, slots.size()); i > 0; --i) order.push_back(slots[i - 1]);
+    if (factory != nullptr) order.push_back(factory);
+    for (size_t i = down_to; i < slots.size(); ++i) order.push_back(slots[i]);
+    return order;
   }
 
   void RunApplication() {

@@ -11,7 +11,8 @@
 
 namespace kiln::simulator {
 
-enum class ResetCause { kPowerOn, kSoftware };
+// The RTC watchdog, like the power, resets the whole chip: the straps are read again.
+enum class ResetCause { kPowerOn, kSoftware, kRtcWatchdog };
 
 // What a chip prints on its UART, and when, after a reset.
 struct BootLine {
@@ -28,8 +29,8 @@ struct BootResult {
 std::string DownloadModeText(esp::Chip chip, ResetCause cause);
 
 // Starts from what is in `flash` as ROM, second-stage bootloader and application do: every header,
-// checksum and digest is checked on the way; then the application reads its NVS partition and
-// says who it is.
+// checksum and digest is checked on the way, and the OTA data choose the application; then the
+// application reads its NVS partition and says who it is.
 BootResult BootFromFlash(esp::Chip chip, const esp::MacAddress& mac, const FlashMemory& flash,
                          const Faults& faults, ResetCause cause);
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "daemon/esp/chip.h"
 
@@ -39,5 +40,20 @@ constexpr ChipModel kModels[] = {
 }  // namespace
 
 const ChipModel& ModelOf(Chip chip) { return kModels[static_cast<size_t>(chip)]; }
+
+std::optional<RtcWatchdogModel> RtcWatchdogOf(Chip chip) {
+  switch (chip) {
+    case Chip::kEsp32S2:
+      return RtcWatchdogModel{0x3F408094, 0x3F408098, 0x3F4080AC, 90'000};
+    case Chip::kEsp32S3:
+      return RtcWatchdogModel{0x60008098, 0x6000809C, 0x600080B0, 136'000};
+    case Chip::kEsp32C3:
+      return RtcWatchdogModel{0x60008090, 0x60008094, 0x600080A8, 136'000};
+    case Chip::kEsp32P4:
+      return RtcWatchdogModel{0x50116000, 0x50116004, 0x50116018, 136'000};
+    default:
+      return std::nullopt;
+  }
+}
 
 }  // namespace kiln::simulator

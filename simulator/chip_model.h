@@ -2,6 +2,7 @@
 #define KILN_SIMULATOR_CHIP_MODEL_H_
 
 #include <cstdint>
+#include <optional>
 
 #include "absl/strings/string_view.h"
 #include "daemon/esp/chip.h"
@@ -31,6 +32,18 @@ struct ChipModel {
 };
 
 const ChipModel& ModelOf(esp::Chip chip);
+
+// The RTC watchdog (technical reference manuals, chapters "Watchdog Timers" and "Low-Power
+// Management"): the registers that a host needs to make it reset the chip.
+struct RtcWatchdogModel {
+  uint32_t config;         // CONFIG0
+  uint32_t stage_0_hold;   // CONFIG1: how long until stage 0 acts, in cycles of the slow clock
+  uint32_t write_protect;  // of both; open while it holds kRtcWatchdogKey
+  uint32_t slow_clock_hz;  // RC_SLOW, typical
+};
+inline constexpr uint32_t kRtcWatchdogKey = 0x50D83AA1;
+// Of the chips for which it is modelled.
+std::optional<RtcWatchdogModel> RtcWatchdogOf(esp::Chip chip);
 
 }  // namespace kiln::simulator
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 
+#include "absl/time/time.h"
 #include "daemon/esp/chip.h"
 #include "simulator/chip_model.h"
 #include "simulator/flash_memory.h"
@@ -38,6 +40,12 @@ constexpr uint32_t kEsp32Ck8mFreq = 51;  // eFuse BLOCK0 word 4, bits 0-7
 // ESP32-C5: PCR_SYSCLK_CONF, the crystal in MHz from bit 24.
 constexpr uint32_t kC5SysclkConf = 0x60096110;
 
+// CONFIG0 of the RTC watchdog: bit 31 lets it run; bits 28 to 30 say what stage 0 does, 4 being the
+// reset of the whole chip with its RTC domain. Milder actions are not modelled.
+constexpr uint32_t kWatchdogRuns = 1u << 31;
+constexpr uint32_t kWatchdogActionBit = 28;
+constexpr uint32_t kWatchdogResetsChip = 4;
+
 // NOR flash commands (any part's data sheet, JESD216).
 constexpr uint8_t kReadId = 0x9F;
 constexpr uint8_t kReadSfdp = 0x5A;
@@ -50,7 +58,7 @@ constexpr uint8_t kResetDevice = 0x99;
 }  // namespace
 
 Registers::Registers(esp::Chip chip, const esp::MacAddress& mac, FlashMemory& flash)
-    : model_(ModelOf(chip)), flash_(flash) {
+    : model_(ModelOf(chip)), flash_(flash), watchdog_(RtcWatchdogOf(chip)) {
   if (model_.magic != 0) fixed_[kMagicAddress] = model_.magic;
   const uint32_t low =
       uint32_t{mac[2]} << 24 | uint32_t{mac[3]} << 16 | uint32_t{mac[4]} << 8 | uint32_t{mac[5]};
@@ -78,6 +86,7 @@ uint32_t Registers::Read(uint32_t address) const {
 }
 
 void Registers::Write(uint32_t address, uint32_t value, uint32_t mask) {
+  if (WriteWatchdog(address, value, mask)) return;
   if (address < model_.spi_base || address >= model_.spi_base + kSpiWindow) return;
   const uint32_t offset = address - model_.spi_base;
   uint32_t& word = spi_[offset];
@@ -88,7 +97,36 @@ void Registers::Write(uint32_t address, uint32_t value, uint32_t mask) {
   }
 }
 
+bool Registers::WriteWatchdog(uint32_t address, uint32_t value, uint32_t mask) {
+  if (!watchdog_.has_value()) return false;
+  const bool setting = address == watchdog_->config || address == watchdog_->stage_0_hold;
+  if (!setting && address != watchdog_->write_protect) return false;
+  if (setting && Read(watchdog_->write_protect) != kRtcWatchdogKey) return true;
+  uint32_t& word = fixed_[address];
+  word = (word & ~mask) | (value & mask);
+  watchdog_written_ = watchdog_written_ || setting;
+  return true;
+}
+
+std::optional<absl::Duration> Registers::TakeWatchdogChange() {
+  if (!watchdog_written_) return std::nullopt;
+  watchdog_written_ = false;
+  const uint32_t config = Read(watchdog_->config);
+  const uint32_t action = (config >> kWatchdogActionBit) & 7;
+  if ((config & kWatchdogRuns) == 0 || action != kWatchdogResetsChip) {
+    return absl::InfiniteDuration();
+  }
+  return absl::Seconds(1) * Read(watchdog_->stage_0_hold) / watchdog_->slow_clock_hz;
+}
+
 void Registers::Reset() {
+  if (watchdog_.has_value()) {
+    for (const uint32_t address :
+         {watchdog_->config, watchdog_->stage_0_hold, watchdog_->write_protect}) {
+      fixed_.erase(address);
+    }
+  }
+  watchdog_written_ = false;
   spi_.clear();
   attached_ = false;
   write_enable_latch_ = 0;

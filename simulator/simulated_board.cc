@@ -59,6 +59,7 @@ SimulatedBoard::~SimulatedBoard() = default;
 
 void SimulatedBoard::PowerOff() {
   powered_ = false;
+  watchdog_at_ = absl::InfiniteDuration();
   mode_ = Mode::kOff;
   loader_.reset();
   incoming_.clear();
@@ -101,6 +102,7 @@ void SimulatedBoard::SetLines(absl::Duration now, bool dtr, bool rts) {
   const bool held = rts && !dtr;
   if (held && !was_held) {
     mode_ = Mode::kHeldInReset;
+    watchdog_at_ = absl::InfiniteDuration();
     loader_.reset();
     script_.clear();
     frame_.reset();
@@ -118,7 +120,8 @@ void SimulatedBoard::PressReset(absl::Duration now) {
 
 void SimulatedBoard::Reset(absl::Duration now, bool io0_low, ResetCause cause) {
   ++statistics_.resets;
-  if (cause == ResetCause::kPowerOn) strapped_for_download_ = io0_low;
+  if (cause != ResetCause::kSoftware) strapped_for_download_ = io0_low;
+  watchdog_at_ = absl::InfiniteDuration();
   loader_.reset();
   script_.clear();
   frame_.reset();
@@ -177,9 +180,11 @@ void SimulatedBoard::Advance(absl::Duration now) {
     const absl::Duration text_at = script_.empty() ? next : script_.front().at;
     const absl::Duration frame_at =
         frame_.has_value() ? std::max(frame_->at, processor_free_) : next;
-    next = std::min({byte_at, text_at, frame_at});
-    if (next > now) return;
-    if (next == frame_at) {
+    next = std::min({byte_at, text_at, frame_at, watchdog_at_});
+    if (next > now || next == absl::InfiniteDuration()) return;
+    if (next == watchdog_at_) {
+      Reset(next, dtr_ && !rts_, ResetCause::kRtcWatchdog);
+    } else if (next == frame_at) {
       RunFrame();
     } else if (next == byte_at) {
       const TimedByte byte = incoming_.front();
@@ -204,6 +209,7 @@ std::optional<absl::Duration> SimulatedBoard::NextEvent() const {
     // As a USB adapter does, which reports once per millisecond frame at most.
     next = std::min(outgoing_.back().at, outgoing_.front().at + absl::Milliseconds(1));
   }
+  next = std::min(next, watchdog_at_);
   if (!delimiters_.empty()) next = std::min(next, delimiters_.front());
   if (!script_.empty()) next = std::min(next, script_.front().at);
   if (frame_.has_value()) next = std::min(next, std::max(frame_->at, processor_free_));
@@ -244,6 +250,9 @@ void SimulatedBoard::RunFrame() {
   after_ = After::kNothing;
   loader_->Handle(frame.bytes);
   processor_free_ = processor_now_;
+  if (const auto hold = registers_.TakeWatchdogChange(); hold.has_value()) {
+    watchdog_at_ = processor_now_ + *hold;
+  }
   ApplyEndOfFrame();
 }
 

@@ -178,7 +178,9 @@ class SimulatedBoard final : private LoaderPort {
   std::deque<TimedByte> outgoing_;
   absl::Duration transmit_busy_until_;
   std::deque<TimedText> script_;  // what a start from flash will print
-  absl::Duration loop_period_;    // a failing start repeats; zero when it does not
+  // When the RTC watchdog that a host has set resets the chip.
+  absl::Duration watchdog_at_ = absl::InfiniteDuration();
+  absl::Duration loop_period_;  // a failing start repeats; zero when it does not
 
   // What a handled frame has asked for, done once it is finished.
   enum class After { kNothing, kStartStub, kRunProgram, kSoftReset, kReset, kPowerOff };
