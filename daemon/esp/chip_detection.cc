@@ -142,6 +142,16 @@ absl::Status StopWatchdogs(LoaderClient& loader, Chip chip) {
   return loader.WriteRegister(watchdogs->super_protect, 0);
 }
 
+absl::Status ResetByWatchdog(LoaderClient& loader, Chip chip) {
+  const LoaderTraits& traits = LoaderTraitsOf(chip);
+  if (!traits.leaves_usb_otg_by_watchdog || !traits.watchdogs.has_value()) {
+    return absl::FailedPreconditionError("this chip is not reset by its watchdog");
+  }
+  RETURN_IF_ERROR(loader.WriteRegister(traits.watchdogs->protect, kWatchdogKey));
+  RETURN_IF_ERROR(loader.WriteRegister(traits.watchdogs->stage_0_hold, kWatchdogResetCycles));
+  return loader.WriteRegister(traits.watchdogs->config, kWatchdogResetsChip);
+}
+
 uint32_t RomBaudRate(uint32_t believed_mhz, absl::Span<const uint32_t> candidates_mhz,
                      uint32_t divider_word, uint32_t rate) {
   constexpr uint32_t kDividerMask = 0xFFFFF;

@@ -32,6 +32,9 @@ absl::Status CheckUnsecured(const DetectedChip& detected);
 // Keeps the watchdogs from resetting a chip that was reset through its USB-Serial/JTAG peripheral,
 // where they survive. Nothing on chips without it.
 absl::Status StopWatchdogs(LoaderClient& loader, Chip chip);
+// Makes the RTC watchdog reset the whole chip in some milliseconds. FAILED_PRECONDITION for chips
+// whose loader is left in another way.
+absl::Status ResetByWatchdog(LoaderClient& loader, Chip chip);
 
 // The MAC in two eFuse words.
 MacAddress MacOfWords(uint32_t low, uint32_t high);

@@ -297,11 +297,19 @@ absl::Status FlasherImpl::Boot() {
       if (!status.ok() && !IsLineTrouble(status)) return status;
     }
   }
+  bool resets_itself = false;
+  if (traits.kind == ports::LinkKind::kUsbOtg && facts_.has_value() &&
+      LoaderTraitsOf(facts_->chip).leaves_usb_otg_by_watchdog) {
+    const absl::Status status = ResetByWatchdog(loader_, facts_->chip);
+    if (!status.ok() && !IsLineTrouble(status)) return status;
+    // A loader that does not answer may still hear the lines.
+    resets_itself = status.ok();
+  }
   connected_ = false;
   facts_.reset();
   RETURN_IF_ERROR(link_.SetBaudRate(kFirstContactBaudRate));
   // Without lines the program is on its way already, and what it says is the caller's.
-  if (!traits.has_modem_lines) return absl::OkStatus();
+  if (!traits.has_modem_lines || resets_itself) return absl::OkStatus();
   RETURN_IF_ERROR(link_.DiscardInput());
   return RunResetSequence(HardReset(traits), link_.stream(), link_.clock());
 }

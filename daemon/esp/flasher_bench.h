@@ -93,10 +93,13 @@ class PeculiarStream final : public ports::ByteStream {
   uint32_t highest_accepted = 4'000'000;  // what is above is refused
   std::vector<uint32_t> rates;            // that were asked for
   bool usb_serial_jtag = false;
+  bool usb_otg = false;      // no line reaches the chip
+  std::vector<bool> resets;  // RTS, each time the lines are set
   Bytes written;
 
   ports::LinkTraits traits() const override {
     if (socket) return {ports::LinkKind::kSocket, false, false};
+    if (usb_otg) return {ports::LinkKind::kUsbOtg, true, false};
     if (usb_serial_jtag) return {ports::LinkKind::kUsbSerialJtag, true, false};
     return stream_.traits();
   }
@@ -119,6 +122,8 @@ class PeculiarStream final : public ports::ByteStream {
   }
   absl::Status SetLines(bool dtr, bool rts) override {
     if (socket) return absl::FailedPreconditionError("a socket has no lines");
+    resets.push_back(rts);
+    if (usb_otg) return absl::OkStatus();
     return stream_.SetLines(dtr && gpio0_connected, rts && !(dtr && !gpio0_connected));
   }
   void Interrupt() override { stream_.Interrupt(); }

@@ -41,12 +41,14 @@ constexpr uint32_t kC5SystemClock = 0x60096110;     // PCR_SYSCLK_CONF_REG of th
 
 // Technical reference manuals, chapters RTC_CNTL and LP watchdog (ESP-IDF soc/rtc_cntl_reg.h,
 // soc/lp_wdt_reg.h, soc/reg_base.h).
-constexpr WatchdogRegisters kWatchdogsS3 = {0x60008098, 0x600080B0, 0x600080B4,
+constexpr WatchdogRegisters kWatchdogsS2 = {0x3F408094, 0x3F408098, 0x3F4080AC, 0x3F4080B0,
+                                            0x3F4080B4, 0x8F1D312A, 1u << 31};
+constexpr WatchdogRegisters kWatchdogsS3 = {0x60008098, 0x6000809C, 0x600080B0, 0x600080B4,
                                             0x600080B8, 0x8F1D312A, 1u << 31};
-constexpr WatchdogRegisters kWatchdogsC3 = {0x60008090, 0x600080A8, 0x600080AC,
+constexpr WatchdogRegisters kWatchdogsC3 = {0x60008090, 0x60008094, 0x600080A8, 0x600080AC,
                                             0x600080B0, 0x8F1D312A, 1u << 31};
 constexpr WatchdogRegisters LpWatchdogsAt(uint32_t base) {
-  return {base, base + 0x18, base + 0x1C, base + 0x20, kWatchdogKey, 1u << 18};
+  return {base, base + 0x04, base + 0x18, base + 0x1C, base + 0x20, kWatchdogKey, 1u << 18};
 }
 constexpr uint32_t kLpWatchdog = 0x600B1C00;
 constexpr uint32_t kLpWatchdogP4 = 0x50116000;
@@ -66,7 +68,9 @@ constexpr LoaderTraits kTraits[] = {
      .mac_register = 0x3F41A044,
      .crypt_count = CryptCount(0x3F41A000),
      .secure_boot = SecureBoot(0x3F41A000),
-     .force_download_register = 0x3F408128},
+     .force_download_register = 0x3F408128,
+     .watchdogs = kWatchdogsS2,
+     .leaves_usb_otg_by_watchdog = true},
     {.chip = Chip::kEsp32S3,
      .magics = kMagicsS3,
      .spi = SpiAt(0x60002000),
@@ -74,7 +78,8 @@ constexpr LoaderTraits kTraits[] = {
      .crypt_count = CryptCount(0x60007000),
      .secure_boot = SecureBoot(0x60007000),
      .force_download_register = 0x6000812C,
-     .watchdogs = kWatchdogsS3},
+     .watchdogs = kWatchdogsS3,
+     .leaves_usb_otg_by_watchdog = true},
     {.chip = Chip::kEsp32C2,
      .magics = kMagicsC2,
      .spi = SpiAt(0x60002000),
@@ -124,7 +129,8 @@ constexpr LoaderTraits kTraits[] = {
      .mac_register = 0x5012D044,
      .crypt_count = CryptCount(0x5012D000),
      .secure_boot = SecureBoot(0x5012D000),
-     .watchdogs = LpWatchdogsAt(kLpWatchdogP4)},
+     .watchdogs = LpWatchdogsAt(kLpWatchdogP4),
+     .leaves_usb_otg_by_watchdog = true},
 };
 
 }  // namespace

@@ -38,14 +38,21 @@ struct CrystalQuirk {
 
 // The RTC watchdog and the super watchdog. Addresses.
 struct WatchdogRegisters {
-  uint32_t config;   // 0: off
-  uint32_t protect;  // of `config`
+  uint32_t config;        // 0: off
+  uint32_t stage_0_hold;  // how long until its first stage acts, in cycles of the slow clock
+  uint32_t protect;       // of both
   uint32_t super_config;
   uint32_t super_protect;    // of `super_config`
   uint32_t super_key;        // unlocks it
   uint32_t super_auto_feed;  // bit of `super_config`
 };
-inline constexpr uint32_t kWatchdogKey = 0x50D83AA1;  // unlocks WatchdogRegisters::config
+inline constexpr uint32_t kWatchdogKey = 0x50D83AA1;  // unlocks what `protect` protects
+// A setting of `config` that resets the whole chip, so that its straps are read again: enabled (bit
+// 31), first stage 4 (bits 28-30, "reset RTC"), reset signals of the greatest length, 3.2 us (bits
+// 13-15 and 16-18). Technical reference manuals, RTC_CNTL_WDTCONFIG0 and LP_WDT_CONFIG0.
+inline constexpr uint32_t kWatchdogResetsChip = 1u << 31 | 4u << 28 | 7u << 16 | 7u << 13;
+// 28 ms at 90 kHz, 18 ms at 136 kHz: time for the loader to acknowledge.
+inline constexpr uint32_t kWatchdogResetCycles = 2500;
 
 struct LoaderTraits {
   Chip chip;
@@ -65,8 +72,10 @@ struct LoaderTraits {
   uint32_t stubless_magic = 0;
   // Cleared before a reset over USB so that the chip does not come back in download mode; 0: none.
   uint32_t force_download_register = 0;
-  // Of the chips with USB-Serial/JTAG: a reset through it leaves these running.
+  // Of the chips with a USB of their own. A reset through USB-Serial/JTAG leaves these running.
   std::optional<WatchdogRegisters> watchdogs = std::nullopt;
+  // Whether its USB-OTG has no reset line, so that the watchdog is the way out of the loader.
+  bool leaves_usb_otg_by_watchdog = false;
 };
 
 const LoaderTraits& LoaderTraitsOf(Chip chip);
