@@ -1,30 +1,27 @@
 """The root file system of the emulated machine: one cpio archive in memory.
 
-Busybox, the distribution's Python for the cases, systemd-udevd, the kernel's modules, and Kiln's programs of this
-build with the shared libraries they use.
+Busybox, the distribution's Python for the cases, the kernel's modules, and Kiln's programs of this build with the
+shared libraries they use.
 """
 
-import os
 import pathlib
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 
-from kernel import Missing, download, run
+from kernel import Missing, run
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROGRAMS = ["kilnd", "kiln", "kiln-sim"]
 # Parts of Python's library that no case uses and that are most of its size.
 PYTHON_LEFT_OUT = ["test", "idlelib", "lib2to3", "ensurepip", "distutils", "tkinter", "turtledemo", "pydoc_data",
                    "config-*", "asyncio", "xmlrpc", "wsgiref", "curses", "dist-packages"]
-UDEV_RULES = ["50-udev-default.rules", "60-serial.rules", "99-systemd.rules"]
 
 
-def libraries(program, search=""):
+def libraries(program):
     """The shared libraries `program` loads, as the dynamic linker finds them."""
-    text = run("ldd", program, env=dict(os.environ, LD_LIBRARY_PATH=search))
+    text = run("ldd", program)
     if "not found" in text:
         raise Missing(f"{program} lacks a library:\n{text}")
     return {pathlib.Path(path) for path in re.findall(r"(?:=> |^\t)(/\S+)", text, re.MULTILINE)}
@@ -47,29 +44,6 @@ def add_python(root):
     return {python}
 
 
-def add_udev(cache, root):
-    """systemd-udevd, which tells programs of devices that come and go, as on a PC."""
-    folder = cache / "udev"
-    if not folder.exists():
-        with tempfile.TemporaryDirectory(prefix="udev-", dir=cache) as work:
-            made = pathlib.Path(work) / "made"
-            made.mkdir()
-            packages = ["udev"]
-            if "libsystemd-shared" in run("apt-cache", "depends", "udev"):
-                packages.append("libsystemd-shared")
-            download(packages, made)
-            made.rename(folder)
-    (udevadm,) = [p for p in (folder / "bin/udevadm", folder / "usr/bin/udevadm") if p.exists()][:1]
-    copy(udevadm, root, "/bin/udevadm")
-    (root / "bin/systemd-udevd").symlink_to("udevadm")
-    for rules in UDEV_RULES:
-        for base in ("lib", "usr/lib"):
-            if (folder / base / "udev/rules.d" / rules).exists():
-                copy(folder / base / "udev/rules.d" / rules, root, f"/usr/lib/udev/rules.d/{rules}")
-    private = ":".join(str(p.parent) for p in folder.rglob("libsystemd-shared*.so"))
-    return udevadm, private
-
-
 def build(cache, kernel, bin_folder, stubs, output):
     """Writes the archive to `output`."""
     busybox = pathlib.Path("/bin/busybox")
@@ -88,8 +62,6 @@ def build(cache, kernel, bin_folder, stubs, output):
         needed = set()
         for program in add_python(root):
             needed |= libraries(program)
-        udevadm, private = add_udev(cache, root)
-        needed |= libraries(udevadm, private)
         for program in PROGRAMS:
             if not (bin_folder / program).exists():
                 raise Missing(f"{bin_folder / program} is not built")

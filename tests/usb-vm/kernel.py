@@ -38,7 +38,7 @@ def release():
         if found:
             packages = [f"linux-image-{found[1]}"]
             # Ubuntu parts image and drivers.
-            known = run("apt-cache", "pkgnames", f"linux-modules").split()
+            known = run("apt-cache", "pkgnames", "linux-modules").split()
             packages += [p for p in (f"linux-modules-{found[1]}", f"linux-modules-extra-{found[1]}") if p in known]
             return found[1], packages
     raise Missing(f"apt knows none of {', '.join(META_PACKAGES)}; apt-get update, or a Debian or Ubuntu mirror, is missing")
