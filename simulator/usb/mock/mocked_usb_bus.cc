@@ -205,7 +205,7 @@ void MockedUsbBus::SetFaults(absl::string_view place, const MockedDeviceFaults& 
     attachment = slot.attachment.get();
     if (attachment != nullptr) attachment->node->SetFaults(faults);
   }
-  if (attachment != nullptr) MakeNode(*attachment, faults);
+  if (attachment != nullptr) SetMode(attachment->node_path, faults);
 }
 
 // --- What tests look at ---
@@ -350,17 +350,12 @@ int MockedUsbBus::NextNumber(int bus) {
   return number;
 }
 
-void MockedUsbBus::MakeNode(const Attachment& attachment, const MockedDeviceFaults& faults) const {
-  const fs::path node = absl::StrCat(root_, attachment.node_path);
-  fs::create_directories(node.parent_path());
-  fs::path target = attachment.node->terminal_path();
-  if (faults.permission_denied) {
-    target = absl::StrCat(root_, "/refused");
-    std::ofstream file(target);
-    fs::permissions(target, fs::perms::none);
-  }
-  fs::remove(node);
-  fs::create_symlink(target, node);
+void MockedUsbBus::SetMode(const std::string& node_path, const MockedDeviceFaults& faults) const {
+  constexpr fs::perms kEverybody = fs::perms::owner_read | fs::perms::owner_write |
+                                   fs::perms::group_read | fs::perms::group_write |
+                                   fs::perms::others_read | fs::perms::others_write;
+  fs::permissions(absl::StrCat(root_, node_path),
+                  faults.permission_denied ? fs::perms::none : kEverybody);
 }
 
 void MockedUsbBus::Attach(Slot& slot) {
@@ -374,18 +369,18 @@ void MockedUsbBus::Attach(Slot& slot) {
   attachment->slot = &slot;
   attachment->number = number;
   attachment->node_path = UsbNodePath(slot.place.bus, number);
+  const std::string path = absl::StrCat(root_, attachment->node_path);
+  fs::create_directories(fs::path(path).parent_path());
   std::string description;
   {
     absl::MutexLock lock(&mutex_);
-    attachment->node = std::make_unique<UsbfsNode>(*slot.model, clock_, slot.options.kernel_driver,
-                                                   slot.options.faults);
+    attachment->node = std::make_unique<UsbfsNode>(path, *slot.model, clock_,
+                                                   slot.options.kernel_driver, slot.options.faults);
     description = DescribeUsbDevice(slot.place, number, *slot.model, slot.options.kernel_driver);
   }
-  MakeNode(*attachment, slot.options.faults);
+  SetMode(attachment->node_path, slot.options.faults);
   attachment->handler = umockdev_ioctl_base_new();
   g_signal_connect(attachment->handler, "handle-ioctl", G_CALLBACK(OnIoctl), attachment.get());
-  g_signal_connect(attachment->handler, "client-connected", G_CALLBACK(OnConnected),
-                   attachment.get());
   GError* error = nullptr;
   if (!umockdev_testbed_attach_ioctl(testbed_, attachment->node_path.c_str(), attachment->handler,
                                      &error)) {
@@ -442,18 +437,12 @@ gboolean MockedUsbBus::OnIoctl(UMockdevIoctlBase*, UMockdevIoctlClient* client, 
   auto* const attachment = static_cast<Attachment*>(data);
   MockedUsbBus& bus = *attachment->bus;
   absl::MutexLock lock(&bus.mutex_);
+  // umockdev 0.17 has a signal for a client that has gone, but does not send it. It drops the
+  // object. (One whose opening was refused stays for ever, but says nothing.)
+  if (attachment->node->Greet(client)) g_object_weak_ref(G_OBJECT(client), OnClosed, attachment);
   attachment->node->Handle(client);
   if (attachment->slot != nullptr) bus.Notice(*attachment->slot);
   return TRUE;
-}
-
-void MockedUsbBus::OnConnected(UMockdevIoctlBase*, UMockdevIoctlClient* client, gpointer data) {
-  auto* const attachment = static_cast<Attachment*>(data);
-  // umockdev 0.17 has a signal for a client that has gone, but does not send it. It drops the
-  // object.
-  g_object_weak_ref(G_OBJECT(client), OnClosed, attachment);
-  absl::MutexLock lock(&attachment->bus->mutex_);
-  attachment->node->Connected(client);
 }
 
 void MockedUsbBus::OnClosed(gpointer data, GObject* client) {

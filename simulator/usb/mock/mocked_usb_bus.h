@@ -100,7 +100,6 @@ class MockedUsbBus {
   };
 
   static gboolean OnIoctl(UMockdevIoctlBase*, UMockdevIoctlClient* client, gpointer attachment);
-  static void OnConnected(UMockdevIoctlBase*, UMockdevIoctlClient* client, gpointer attachment);
   static void OnClosed(gpointer attachment, GObject* client);
 
   void AddHubs(const UsbTopology& place) ABSL_EXCLUSIVE_LOCKS_REQUIRED(plug_mutex_);
@@ -111,7 +110,7 @@ class MockedUsbBus {
   void Detach(Slot& slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(plug_mutex_);
   void DropDeparted() ABSL_EXCLUSIVE_LOCKS_REQUIRED(plug_mutex_);
   void DestroyAttachment(std::unique_ptr<Attachment> attachment);
-  void MakeNode(const Attachment& attachment, const MockedDeviceFaults& faults) const;
+  void SetMode(const std::string& node_path, const MockedDeviceFaults& faults) const;
   Slot& SlotAt(absl::string_view place) ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
   // Moves what is due, on a thread of its own: adapters' timers, boards' words, and devices that

@@ -54,13 +54,14 @@ UsbSetup SetupFrom(const uint8_t* bytes) {
 
 }  // namespace
 
-UsbfsNode::UsbfsNode(UsbDeviceModel& model, base::Clock& clock, const std::string& kernel_driver,
-                     const MockedDeviceFaults& faults)
+UsbfsNode::UsbfsNode(const std::string& path, UsbDeviceModel& model, base::Clock& clock,
+                     const std::string& kernel_driver, const MockedDeviceFaults& faults)
     : model_(model),
       clock_(clock),
       kernel_driver_(kernel_driver),
       arrived_(clock.Monotonic()),
       faults_(faults),
+      pipe_(path),
       queue_(model) {
   const std::vector<uint8_t>& all = model.configuration_descriptor();
   int interface = 0;
@@ -82,8 +83,6 @@ void UsbfsNode::Forget(Urb& urb) {
   g_clear_object(&urb.urb);
   g_clear_object(&urb.buffer);
 }
-
-void UsbfsNode::Connected(UMockdevIoctlClient* client) { clients_.insert(client); }
 
 void UsbfsNode::Vanished(UMockdevIoctlClient* client) {
   clients_.erase(client);
@@ -113,7 +112,6 @@ void UsbfsNode::Disconnect() {
   queue_.CancelAll(clock_.Monotonic(), -ESHUTDOWN);
   CollectCompleted();
   gone_ = true;
-  terminal_.HangUp();
 }
 
 void UsbfsNode::Advance() {
@@ -137,16 +135,15 @@ std::optional<UsbCompletion> UsbfsNode::CollectCompleted() {
     reapable_.push_back({found->second, *std::move(completion)});
     pending_.erase(found);
   }
-  terminal_.SetWritable(!reapable_.empty());
+  pipe_.SetWritable(!reapable_.empty());
   return without_urb;
 }
 
-bool UsbfsNode::Handle(UMockdevIoctlClient* client) {
+void UsbfsNode::Handle(UMockdevIoctlClient* client) {
   ++statistics_.ioctls;
   const unsigned long request = umockdev_ioctl_client_get_request(client);
   const Answer answer = Dispatch(client, request, umockdev_ioctl_client_get_arg(client));
   umockdev_ioctl_client_complete(client, answer.result, answer.error);
-  return true;
 }
 
 UsbfsNode::Answer UsbfsNode::Dispatch(UMockdevIoctlClient* client, unsigned long request,
@@ -398,7 +395,7 @@ UsbfsNode::Answer UsbfsNode::Reap(UMockdevIoctlClient* client, UMockdevIoctlData
   }
   umockdev_ioctl_data_set_ptr(reinterpret_cast<UMockdevIoctlData*>(resolved), 0, reaped.urb.urb);
   Forget(reaped.urb);
-  terminal_.SetWritable(!reapable_.empty());
+  pipe_.SetWritable(!reapable_.empty());
   return {};
 }
 

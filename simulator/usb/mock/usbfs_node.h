@@ -14,7 +14,7 @@
 
 #include "absl/time/time.h"
 #include "base/clock.h"
-#include "simulator/usb/mock/node_terminal.h"
+#include "simulator/usb/mock/node_pipe.h"
 #include "simulator/usb/usb_device_model.h"
 #include "simulator/usb/usb_transfer_queue.h"
 
@@ -41,15 +41,16 @@ struct UsbfsStatistics {
 // time; the bus sees to that.
 class UsbfsNode {
  public:
-  // `kernel_driver`: the one that is bound to all interfaces; empty: none. `model` must outlive the
-  // node or its Disconnect.
-  UsbfsNode(UsbDeviceModel& model, base::Clock& clock, const std::string& kernel_driver,
-            const MockedDeviceFaults& faults);
+  // `path`: where the node is made. `kernel_driver`: the one that is bound to all interfaces;
+  // empty: none. `model` must outlive the node or its Disconnect.
+  UsbfsNode(const std::string& path, UsbDeviceModel& model, base::Clock& clock,
+            const std::string& kernel_driver, const MockedDeviceFaults& faults);
   ~UsbfsNode();
 
-  // Answers one ioctl. True when the client is to be answered by umockdev no more.
-  bool Handle(UMockdevIoctlClient* client);
-  void Connected(UMockdevIoctlClient* client);
+  // True when `client`, an open descriptor, is a new one.
+  bool Greet(UMockdevIoctlClient* client) { return clients_.insert(client).second; }
+  // Answers one ioctl.
+  void Handle(UMockdevIoctlClient* client);
   // The client has closed its descriptor.
   void Vanished(UMockdevIoctlClient* client);
   size_t clients() const { return clients_.size(); }
@@ -68,7 +69,6 @@ class UsbfsNode {
   // Whether any program under test has claimed an interface.
   bool claimed() const { return !claims_.empty(); }
   bool kernel_driver_bound() const { return !bound_.empty(); }
-  const std::string& terminal_path() const { return terminal_.path(); }
   const UsbfsStatistics& statistics() const { return statistics_; }
 
  private:
@@ -110,7 +110,7 @@ class UsbfsNode {
   const std::string kernel_driver_;
   const absl::Duration arrived_;
   MockedDeviceFaults faults_;
-  NodeTerminal terminal_;
+  NodePipe pipe_;
   UsbTransferQueue queue_;
   bool gone_ = false;
   std::set<int> interfaces_;
