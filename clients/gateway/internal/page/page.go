@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path"
+	"strconv"
 	"strings"
 
 	"kiln.local/gateway/internal/failure"
@@ -57,8 +58,17 @@ func Handler(files fs.FS) http.Handler {
 			notFound(w, r)
 			return
 		}
-		serve(w, r, name, content)
+		// Text has a compressed twin beside it. What stands in for a missing page has none.
+		packed, _ := fs.ReadFile(files, name+".gz")
+		serve(w, r, file{name: name, content: content, packed: packed})
 	})
+}
+
+type file struct {
+	name    string
+	content []byte
+	// The content in gzip's form; empty where there is none.
+	packed []byte
 }
 
 // What is served where the page is not part of the build: the REST side works all the same.
@@ -79,17 +89,37 @@ func notFound(w http.ResponseWriter, r *http.Request) {
 	failure.Write(w, r, failure.New(http.StatusNotFound, failure.RouteNotFound, r.Method+" "+r.URL.Path))
 }
 
-func serve(w http.ResponseWriter, r *http.Request, name string, content []byte) {
+// acceptsGzip reads Accept-Encoding as far as it matters here: gzip named, and not with a weight of 0.
+func acceptsGzip(r *http.Request) bool {
+	for _, part := range strings.Split(r.Header.Get("Accept-Encoding"), ",") {
+		coding, weight, _ := strings.Cut(part, ";")
+		if strings.EqualFold(strings.TrimSpace(coding), "gzip") {
+			_, value, _ := strings.Cut(weight, "=")
+			return strings.Trim(value, " 0.") != "" || strings.TrimSpace(weight) == ""
+		}
+	}
+	return false
+}
+
+func serve(w http.ResponseWriter, r *http.Request, f file) {
 	header := w.Header()
-	contentType := mime.TypeByExtension(path.Ext(name))
+	contentType := mime.TypeByExtension(path.Ext(f.name))
 	if contentType == "" {
 		contentType = "application/octet-stream"
 	}
 	header.Set("Content-Type", contentType)
+	content := f.content
+	if len(f.packed) > 0 {
+		header.Set("Vary", "Accept-Encoding")
+		if acceptsGzip(r) {
+			header.Set("Content-Encoding", "gzip")
+			content = f.packed
+		}
+	}
 	sum := sha256.Sum256(content)
-	// Compiled-in files have no time: the content's hash tells a changed one.
+	// Compiled-in files have no time: the hash of what is sent tells a changed one, and the packed from the plain.
 	header.Set("ETag", `"`+hex.EncodeToString(sum[:16])+`"`)
-	if strings.HasPrefix(name, "assets/") {
+	if strings.HasPrefix(f.name, "assets/") {
 		// Their names carry a hash of their content.
 		header.Set("Cache-Control", "public, max-age=31536000, immutable")
 	} else {
@@ -99,8 +129,9 @@ func serve(w http.ResponseWriter, r *http.Request, name string, content []byte) 
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
+	header.Set("Content-Length", strconv.Itoa(len(content)))
 	if r.Method == http.MethodHead {
 		return
 	}
-	_, _ = w.Write(content)
+	_, _ = w.Write(content) // a reader that is gone needs no answer
 }
