@@ -1,8 +1,14 @@
 #include "daemon/ports/usb/adapters.h"
 
+#include <fstream>
+#include <map>
+#include <regex>
 #include <set>
+#include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_format.h"
 #include "daemon/ports/byte_stream.h"
 #include "gtest/gtest.h"
 
@@ -30,6 +36,27 @@ TEST(UsbAdapters, GoToTheDriverOfTheirMaker) {
   EXPECT_EQ(FindUsbAdapter(0x303a, 0x1001)->link, LinkKind::kUsbSerialJtag);
   EXPECT_EQ(FindUsbAdapter(0x303a, 0x0009)->link, LinkKind::kUsbOtg);
   EXPECT_EQ(FindUsbAdapter(0x067b, 0x2303)->driver, UsbDriver::kKernelOnly);
+}
+
+// The rules give a node to the station's group when they have a line with its vendor that names the
+// product or none.
+TEST(UsbAdapters, AreGivenToTheStationByTheUdevRules) {
+  std::ifstream file("deploy/udev/90-kiln.rules");
+  std::map<std::string, std::string> products;  // "ea60|ea61" by "10c4"
+  const std::regex rule(
+      "ATTR\\{idVendor\\}==\"(....)\", (?:ATTR\\{idProduct\\}==\"([^\"]*)\", )?"
+      "GOTO=\"kiln_board\"");
+  for (std::string line; std::getline(file, line);) {
+    std::smatch match;
+    if (std::regex_match(line, match, rule)) products[match[1]] = match[2];
+  }
+  for (const UsbAdapter& adapter : AllUsbAdapters()) {
+    const auto found = products.find(absl::StrFormat("%04x", adapter.vendor));
+    ASSERT_NE(found, products.end()) << adapter.name;
+    EXPECT_TRUE(found->second.empty() ||
+                absl::StrContains(found->second, absl::StrFormat("%04x", adapter.product)))
+        << adapter.name;
+  }
 }
 
 TEST(UsbAdapters, ForeignDevicesAreNotFound) {
