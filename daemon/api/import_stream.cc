@@ -79,7 +79,9 @@ ImportStream::ImportStream(const ApiParts& parts, grpc::CallbackServerContext* c
   ++running_;
 }
 
-ImportStream::~ImportStream() { --running_; }
+ImportStream::~ImportStream() {
+  if (!ended_) --running_;
+}
 
 void ImportStream::OnReadDone(bool ok) {
   absl::MutexLock lock(&mutex_);
@@ -178,6 +180,8 @@ void ImportStream::Import() {
 void ImportStream::End(const absl::Status& status) {
   ended_ = true;
   package_ = std::string();
+  // Before the client knows: its next import must find the place that this one leaves.
+  --running_;
   const grpc::Status answer = ToRpcStatus(status);
   parts_.metrics->RpcHandled(kImportBundle, RpcCodeName(answer.error_code()),
                              parts_.clock->Monotonic() - start_);
