@@ -165,7 +165,11 @@ absl::StatusOr<std::unique_ptr<LibusbHandle>> LibusbHandle::Open(
 }
 
 LibusbHandle::~LibusbHandle() {
-  for (const uint8_t interface : claimed_) libusb_release_interface(handle_, interface);
+  // The last first: Linux' cdc_acm takes both its interfaces when it gets the first of them back,
+  // and refuses the device when the second is not free by then.
+  for (auto it = claimed_.rbegin(); it != claimed_.rend(); ++it) {
+    libusb_release_interface(handle_, *it);
+  }
   libusb_close(handle_);
 }
 
