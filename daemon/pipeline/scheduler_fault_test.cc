@@ -1,9 +1,13 @@
 // What goes wrong at a bench: each in its own clear error, and never a wrong success.
+#include <memory>
 #include <string>
+#include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "daemon/pipeline/details.pb.h"
 #include "daemon/pipeline/pipeline_fixture.h"
 #include "daemon/pipeline/step.h"
+#include "daemon/telemetry/prometheus_metrics.h"
 #include "errors/error.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -167,6 +171,30 @@ TEST_F(SchedulerFaultTest, HttpConfirmationIsTriedFiveTimesAndComparesTheMac) {
   EXPECT_EQ(RunWith({}).state, DeploymentState::kSucceeded);
   EXPECT_THAT(http_.asked(), SizeIs(5));
   EXPECT_EQ(http_.asked().front(), "http://192.168.4.1/mac");
+}
+
+TEST_F(SchedulerFaultTest, MeasuresIdentificationTheNetworkAndWhereAttemptsEnded) {
+  auto metrics = telemetry::PrometheusMetrics::Create({}, clock_);
+  const telemetry::PrometheusMetrics& shown = *metrics;
+  metrics_ = std::move(metrics);
+  options_.confirm.http = true;
+  options_.confirm.http_tries = 2;
+  const absl::Status no = errors::MakeError(errors::ErrorCode::kBoardNetworkUnreachable, "no");
+  http_.Answer({no});
+  const Deployment failed = RunWith({});
+  EXPECT_EQ(failed.step, v1::STEP_CONFIRM) << failed.error_detail;
+  EXPECT_THAT(shown.Expose(), HasSubstr("kiln_device_identify_seconds_count 1\n"));
+  EXPECT_THAT(shown.Expose(), HasSubstr("kiln_device_network_up 0\n"));
+  http_.Answer({absl::StrCat(R"({"mac_address":")", MacOf(1),
+                             R"(","customer_id":"BGK001","status":"ok"})")});
+  ASSERT_TRUE(scheduler_->Retry(failed.id, "retry").ok());
+  EXPECT_EQ(AwaitEnd(failed.id).state, DeploymentState::kSucceeded);
+  const std::string text = shown.Expose();
+  EXPECT_THAT(text, HasSubstr("kiln_device_identify_seconds_count 2\n"));
+  EXPECT_THAT(text, HasSubstr("kiln_device_network_up 1\n"));
+  EXPECT_THAT(text, HasSubstr("kiln_job_retries_total{stage=\"confirm\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("kiln_job_retries_total{stage=\"none\"} 0\n"));
+  StopStation();  // it reports to `shown`
 }
 
 TEST_F(SchedulerFaultTest, HttpAnswerOfAnotherBoardIsAMismatch) {

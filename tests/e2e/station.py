@@ -67,16 +67,16 @@ class Station:
 
     simulator_class = Simulator
 
-    def __init__(self, boards, sim_options=(), config="", stubs=True, station=""):
+    def __init__(self, boards, sim_options=(), config="", stubs=True, station="", metrics=""):
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="kiln-e2e-"))
         self.records = self.home / "records"
         self.log = self.home / "kilnd.log"
         self.address = f"unix://{self.home}/kilnd.sock"
         self.daemon = None
         self.simulator = self.simulator_class(self.home, boards, *sim_options) if boards else None
-        self._write_config(config, stubs, station)
+        self._write_config(config, stubs, station, metrics)
 
-    def _write_config(self, extra, stubs, station):
+    def _write_config(self, extra, stubs, station, metrics):
         lines = [
             "[station]", 'id = "test"',
             f'state_directory = "{self.home}/state"',
@@ -85,7 +85,7 @@ class Station:
             f'socket = "{self.home}/kilnd.sock"',
             station,
             "[flash]", f'stub_directory = "{STUBS if stubs else ""}"',
-            "[metrics]", 'address = ""',
+            "[metrics]", f'address = "{metrics}"',
             "[testing]", "failpoints = true",
             extra,
         ]

@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 import unittest
+import urllib.request
 
 from station import BIN, Station, await_true
 
@@ -200,6 +201,25 @@ class MannersTest(unittest.TestCase):
         self.assertEqual(station.await_end(name)["state"], "STATE_SUCCEEDED")
         types = [event["station"]["type"] for event in station.events() if "station" in event]
         self.assertNotIn("TYPE_RECOVERED", types)
+
+    def test_counts_boards_by_the_family_of_their_adapter(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{free.getsockname()[1]}"
+        station = self.start(boards=("sim-0:esp32c3", "sim-1:esp32s3"), metrics=address)
+
+        def connected(bridge):
+            with urllib.request.urlopen(f"http://{address}/metrics", timeout=30) as answer:
+                lines = answer.read().decode().splitlines()
+            (line,) = [line for line in lines if line.startswith(f'kiln_devices_connected{{bridge="{bridge}"}}')]
+            return float(line.split()[-1])
+
+        self.assertEqual(connected("pty"), 2)
+        self.assertEqual(connected("cp210x"), 0)
+        station.simulator.control("unplug sim-0")
+        await_true(lambda: connected("pty") == 1, 30, lambda: station.log.read_text()[-2000:])
+        station.simulator.control("replug sim-0")
+        await_true(lambda: connected("pty") == 2, 30, lambda: station.log.read_text()[-2000:])
 
     def test_an_identified_board_runs_its_program_again_however_it_ended(self):
         station = self.start()
