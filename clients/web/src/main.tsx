@@ -3,6 +3,7 @@ import { ApiError, Client } from './api/client';
 import { EventStream } from './api/stream';
 import { parseRoute } from './route';
 import { Actions } from './state/actions';
+import { ProgressGatherer } from './state/gather';
 import type { Connection } from './state/model';
 import { initialState } from './state/reducer';
 import { rememberChoices, rememberedChoices, rememberedLanguage } from './state/settings';
@@ -31,10 +32,16 @@ async function diagnose(): Promise<Connection> {
   }
 }
 
+const gatherer = new ProgressGatherer((progress) =>
+  store.dispatch({ type: 'stream', message: { progress }, now: Date.now() }),
+);
 const stream = new EventStream(
   '/v1/events/stream',
   {
-    onMessage: (message) => store.dispatch({ type: 'stream', message, now: Date.now() }),
+    onMessage: (message) => {
+      if ('progress' in message) gatherer.add(message.progress);
+      else store.dispatch({ type: 'stream', message, now: Date.now() });
+    },
     onConnection: (connection) => store.dispatch({ type: 'connection', connection }),
   },
   diagnose,

@@ -2,6 +2,8 @@ import { useState } from 'preact/hooks';
 import { filterQuery, type HistoryFilter } from '../api/client';
 import { DEPLOYMENT_STATES, type Deployment, type DeploymentState } from '../api/types';
 import { dateTime, duration } from '../i18n/format';
+import type { State } from '../state/model';
+import { isEnded } from '../state/reducer';
 import { useApp } from './context';
 import { ApiErrorPanel } from './ErrorPanel';
 import { Icon } from './Icon';
@@ -21,8 +23,8 @@ export function HistoryView() {
   const token = tokens[tokens.length - 1] ?? '';
   const page = useLoad(
     () => actions.client.listDeployments(filter, PAGE_SIZE, token),
-    // The first page follows what happens on the station.
-    [filter, token, token === '' ? state.deployments : null],
+    // The first page follows what begins and ends on the station.
+    [filter, token, token === '' ? milestones(state.deployments) : ''],
   );
   const set = (change: Partial<HistoryFilter>) => setDraft({ ...draft, ...change });
   const search = (next: HistoryFilter) => {
@@ -131,6 +133,11 @@ export function HistoryView() {
       </nav>
     </div>
   );
+}
+
+function milestones(deployments: State['deployments']): string {
+  const all = Object.values(deployments);
+  return `${all.length} ${all.filter(isEnded).length}`;
 }
 
 function Table({ deployments }: { deployments: Deployment[] }) {

@@ -24,11 +24,14 @@ const ROLE_TEXTS: Readonly<Record<Role, TextKey>> = {
   admin: 'roleAdmin',
 };
 
+// How often the counts are asked for while somebody looks.
+const REFRESH_MS = 5000;
+
 export function StationView() {
-  const { state, t, language, actions, dispatch, mayManage } = useApp();
+  const { state, t, language, actions, dispatch, now, mayManage } = useApp();
   // Health arrives by events only when it changes; a visit to this page asks afresh.
   const asked = useLoad(() => actions.client.health(), [state.connection, state.health]);
-  const station = useLoad(() => actions.client.station(), [state.connection, state.lastSequence]);
+  const station = useLoad(() => actions.client.station(), [state.connection, Math.floor(now / REFRESH_MS)]);
   useEffect(() => {
     if (station.value) dispatch({ type: 'station', station: station.value });
   }, [station.value, dispatch]);
