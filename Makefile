@@ -54,7 +54,7 @@ bench-gateway: build ## print the figures of 200 event streams of one gateway
 .PHONY: test-usb
 test-usb: setup $(BUILD)/build.ninja ## boards at a virtual USB in an emulated machine (CASES="mid_flash": only some)
 	@KILN_STUBS=$(STUBS) scripts/setup --checks
-	@cmake --build $(BUILD) --target kilnd kiln kiln-sim
+	@cmake --build $(BUILD) --target kilnd kiln kiln-sim kiln-usb-probe
 	@KILN_STUBS=$(STUBS) python3 -B tests/usb-vm/run.py $(BUILD) $(CASES)
 
 format: ## format the C++ sources and the page's
