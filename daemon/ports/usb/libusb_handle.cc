@@ -2,6 +2,7 @@
 
 #include <libusb.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -204,7 +205,7 @@ absl::StatusOr<std::vector<uint8_t>> LibusbHandle::Control(const UsbSetup& setup
     context_.ReportError(kOperation, LibusbErrorCode(submitted));
     return LibusbError(what, submitted);
   }
-  for_libusb.release();  // OnControlDone's now
+  [[maybe_unused]] const auto* given = for_libusb.release();  // OnControlDone's now
 
   absl::MutexLock lock(&control->mutex);
   if (!control->mutex.AwaitWithTimeout(absl::Condition(&control->done),

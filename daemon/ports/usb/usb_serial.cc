@@ -138,15 +138,17 @@ absl::StatusOr<std::unique_ptr<ByteStream>> UsbSerialOpener::TryOpen(bool& final
 absl::StatusOr<base::UniqueFd> UsbSerialOpener::OpenNode(const std::string& node) const {
   base::UniqueFd file(::open(node.c_str(), O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
   if (file.valid()) return file;
-  const std::string detail = absl::StrCat(node, ": ", std::strerror(errno));
-  if (errno == EACCES || errno == EPERM) {
+  const int error = errno;
+  const std::string detail = absl::StrCat(node, ": ", std::strerror(error));
+  if (error == EACCES || error == EPERM) {
     return MakeError(
         ErrorCode::kPortPermission,
-        absl::StrFormat("%s; the udev rule is: SUBSYSTEM==\"usb\", ATTR{idVendor}==\"%04x\", "
+        absl::StrFormat("%s; install Kiln's 90-kiln.rules for udev, or a rule of your own: "
+                        "SUBSYSTEM==\"usb\", ATTR{idVendor}==\"%04x\", "
                         "ATTR{idProduct}==\"%04x\", GROUP=\"kiln\", MODE=\"0660\"",
                         detail, place_.vendor, place_.product));
   }
-  return MakeError(errno == ENOENT || errno == ENODEV || errno == ENXIO ? ErrorCode::kBoardNotFound
+  return MakeError(error == ENOENT || error == ENODEV || error == ENXIO ? ErrorCode::kBoardNotFound
                                                                         : ErrorCode::kPortFailed,
                    detail);
 }
