@@ -20,6 +20,8 @@ namespace kiln::daemon {
 namespace {
 
 constexpr size_t kMaxFileBytes = size_t{1} << 20;
+// Entries of one list of ports or ids: each is compared with each board once a second.
+constexpr size_t kMaxList = 64;
 // sizeof(sockaddr_un::sun_path) less the closing NUL, see unix(7).
 constexpr size_t kMaxSocketPath = 107;
 
@@ -57,6 +59,26 @@ std::string PortAddress(const std::string& value) {
   if (absl::StartsWith(value, "/dev/") || absl::StartsWith(value, "pty:///")) return "";
   if (absl::StartsWith(value, "socket://") && absl::StrContains(value.substr(9), ":")) return "";
   return "must be /dev/..., pty:///PATH or socket://host:port";
+}
+
+std::string UsbDriver(const std::string& value) {
+  const bool good = value == "auto" || value == "user" || value == "kernel";
+  return good ? "" : "must be \"auto\", \"user\" or \"kernel\"";
+}
+
+std::string PortPattern(const std::string& value) {
+  bool good = !value.empty() && value.size() <= 64;
+  for (const char c : value)
+    good = good && (absl::ascii_isalnum(c) || c == '.' || c == '-' || c == '_' || c == '*');
+  return good ? "" : "must hold names of ports, with '*' for any characters, such as \"usb-1-2.*\"";
+}
+
+std::string UsbIdText(const std::string& value) {
+  bool good = value.size() == 9 && value[4] == ':';
+  for (size_t i = 0; good && i < value.size(); ++i) {
+    good = i == 4 || absl::ascii_isxdigit(static_cast<unsigned char>(value[i]));
+  }
+  return good ? "" : "must hold vendor and product as four hexadecimal digits each: \"10c4:ea60\"";
 }
 
 std::string HostPortOrEmpty(const std::string& value) {
@@ -119,10 +141,14 @@ void ReadPort(const toml::table& table, Config& config, std::set<std::string>& n
   section.String("name", port.name, PortName);
   section.String("alias", port.alias, NameOrEmpty);
   section.String("address", port.address, PortAddress);
+  section.String("usb_driver", port.usb_driver, UsbDriver);
   section.RefuseUnknownKeys();
   if (!table.contains("name")) section.Complain("name", "is missing");
-  if (!table.contains("address") && !table.contains("alias")) {
+  if (!table.contains("address") && !table.contains("alias") && !table.contains("usb_driver")) {
     section.Complain("address", "is missing, and without an alias the port says nothing");
+  }
+  if (table.contains("address") && table.contains("usb_driver")) {
+    section.Complain("usb_driver", "is for ports found on the USB bus, which have no address here");
   }
   if (!port.name.empty() && !names.insert(port.name).second) {
     section.Complain("name", absl::StrCat("\"", port.name, "\" is taken by another port"));
@@ -131,6 +157,16 @@ void ReadPort(const toml::table& table, Config& config, std::set<std::string>& n
     section.Complain("alias", absl::StrCat("\"", port.alias, "\" is taken by another port"));
   }
   config.ports.push_back(port);
+}
+
+void ReadUsb(const toml::table& table, Config& config, ConfigProblems& problems) {
+  ConfigSection section(table, "usb", problems);
+  section.String("usb_driver", config.usb.usb_driver, UsbDriver);
+  section.Strings("allow_ports", config.usb.allow_ports, kMaxList, PortPattern);
+  section.Strings("deny_ports", config.usb.deny_ports, kMaxList, PortPattern);
+  section.Strings("allow_ids", config.usb.allow_ids, kMaxList, UsbIdText);
+  section.Strings("deny_ids", config.usb.deny_ids, kMaxList, UsbIdText);
+  section.RefuseUnknownKeys();
 }
 
 void ReadFlash(const toml::table& table, Config& config, ConfigProblems& problems) {
@@ -242,6 +278,7 @@ absl::StatusOr<Config> ParseConfig(absl::string_view text, const std::string& so
   std::set<std::string> port_names;
   top.Table("station", [&](const toml::table& t) { ReadStation(t, config, problems); });
   top.Tables("port", [&](const toml::table& t) { ReadPort(t, config, port_names, problems); });
+  top.Table("usb", [&](const toml::table& t) { ReadUsb(t, config, problems); });
   top.Table("flash", [&](const toml::table& t) { ReadFlash(t, config, problems); });
   top.Table("pipeline", [&](const toml::table& t) { ReadPipeline(t, config, problems); });
   top.Table("confirm", [&](const toml::table& t) { ReadConfirm(t, config, problems); });

@@ -15,11 +15,23 @@
 namespace kiln::daemon {
 
 // A port the configuration names: "/dev/ttyUSB0", "pty:///run/sim/A1", "socket://localhost:5555".
-// Without an address it only gives an alias to a port that is found on the bus under its name.
+// Without an address it only gives an alias, or a driver, to a port that is found on the bus under
+// its name.
 struct PortConfig {
   std::string name;
   std::string alias;
   std::string address;
+  std::string usb_driver;  // "auto", "user", "kernel"; empty: as UsbConfig says
+};
+
+// What is taken from the USB bus, and how.
+struct UsbConfig {
+  std::string usb_driver = "auto";  // "auto", "user", "kernel"
+  // Patterns of port names, "usb-1-2.*", and ids, "10c4:ea60". Nothing allowed means everything.
+  std::vector<std::string> allow_ports;
+  std::vector<std::string> deny_ports;
+  std::vector<std::string> allow_ids;
+  std::vector<std::string> deny_ids;
 };
 
 // A TCP listener; off while `address` is empty. Always with TLS and client certificates.
@@ -48,6 +60,7 @@ struct Config {
   std::string deployed_by = "kiln";
 
   std::vector<PortConfig> ports;  // [[port]]
+  UsbConfig usb;                  // [usb]
 
   // [flash]
   uint32_t baud_rate = 921600;

@@ -1,8 +1,10 @@
 #include "daemon/config_reader.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -56,6 +58,33 @@ void ConfigSection::String(absl::string_view key, std::string& value, const Stri
     return;
   }
   value = text->get();
+}
+
+void ConfigSection::Strings(absl::string_view key, std::vector<std::string>& values, size_t most,
+                            const StringCheck& check) {
+  const toml::node* node = Take(key);
+  if (node == nullptr) return;
+  const toml::array* array = node->as_array();
+  if (array == nullptr || array->size() > most) {
+    problems_.Add(node->source(),
+                  absl::StrCat(Path(key), " must be a list of at most ", most, " strings"));
+    return;
+  }
+  std::vector<std::string> parsed;
+  for (const toml::node& element : *array) {
+    const auto* text = element.as_string();
+    if (text == nullptr) {
+      problems_.Add(element.source(), absl::StrCat(Path(key), " must hold strings in quotes"));
+      return;
+    }
+    if (const std::string wrong = check(text->get()); !wrong.empty()) {
+      problems_.Add(element.source(),
+                    absl::StrCat(Path(key), " ", wrong, ", and holds \"", text->get(), "\""));
+      return;
+    }
+    parsed.push_back(text->get());
+  }
+  values = std::move(parsed);
 }
 
 void ConfigSection::Integer(absl::string_view key, int64_t& value, int64_t minimum,

@@ -1,12 +1,14 @@
 #ifndef KILN_DAEMON_CONFIG_READER_H_
 #define KILN_DAEMON_CONFIG_READER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -41,6 +43,9 @@ class ConfigSection {
   ConfigSection(const toml::table& table, std::string name, ConfigProblems& problems);
 
   void String(absl::string_view key, std::string& value, const StringCheck& check);
+  // A list of at most `most` strings, each checked.
+  void Strings(absl::string_view key, std::vector<std::string>& values, size_t most,
+               const StringCheck& check);
   void Integer(absl::string_view key, int64_t& value, int64_t minimum, int64_t maximum);
   template <typename T>
   void Number(absl::string_view key, T& value, int64_t minimum, int64_t maximum) {

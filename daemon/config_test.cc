@@ -98,7 +98,9 @@ TEST(ConfigTest, AnnotatedExampleNamesTheRealDefaults) {
     EXPECT_EQ(example->identity.nvs[i].key, mappings[i].key) << i;
     EXPECT_EQ(example->identity.nvs[i].value, mappings[i].value) << i;
   }
-  ASSERT_EQ(example->ports.size(), 1u);
+  ASSERT_EQ(example->ports.size(), 2u);
+  EXPECT_EQ(example->ports[1].usb_driver, defaults.usb.usb_driver);
+  EXPECT_EQ(example->usb.usb_driver, defaults.usb.usb_driver);
   EXPECT_EQ(example->ports[0].alias, "A1");
 }
 
@@ -139,6 +141,19 @@ TEST(ConfigTest, EachWrongValueIsNamedWithItsLine) {
       {"[[port]]\nname=\"a\"\naddress=\"/dev/x\"\n[[port]]\nname=\"b\"\nalias=\"a\"\naddress=\"/"
        "dev/y\"",
        "kiln.toml:6: port.alias \"a\" is taken by another port"},
+      {"[[port]]\nname = \"a\"\naddress = \"/dev/x\"\nusb_driver = \"user\"",
+       "kiln.toml:4: port.usb_driver is for ports found on the USB bus"},
+      {"[[port]]\nname = \"usb-1-2\"\nusb_driver = \"libusb\"",
+       "port.usb_driver must be \"auto\", \"user\" or \"kernel\""},
+      {"[usb]\nusb_driver = true", "usb.usb_driver must be a string"},
+      {"[usb]\nusb_driver = \"\"", "usb.usb_driver must be \"auto\""},
+      {"[usb]\nallow_ports = \"usb-1-2\"", "usb.allow_ports must be a list of at most 64 strings"},
+      {"[usb]\nallow_ports = [1]", "usb.allow_ports must hold strings"},
+      {"[usb]\ndeny_ports = [\"usb-1-2\",\n\"usb 1\"]",
+       "kiln.toml:3: usb.deny_ports must hold names of ports"},
+      {"[usb]\nallow_ids = [\"10c4\"]", "usb.allow_ids must hold vendor and product"},
+      {"[usb]\ndeny_ids = [\"10c4:xxxx\"]", "usb.deny_ids must hold vendor and product"},
+      {"[usb]\ndriver = \"auto\"", "kiln.toml:2: unknown key usb.driver"},
       {"[flash]\nbaud_rate = 300", "flash.baud_rate must be a whole number from 9600 to 12000000"},
       {"[flash]\nbaud_rate = \"fast\"", "flash.baud_rate must be a whole number"},
       {"[flash]\nstub_directory = \"stubs\"", "flash.stub_directory must be an absolute path"},
@@ -203,6 +218,13 @@ socket_mode = "0600"
 name = "sim-1"
 alias = "A1"
 address = "pty:///tmp/sim/A1"
+[[port]]
+name = "usb-1-2.3"
+usb_driver = "kernel"
+[usb]
+usb_driver = "user"
+deny_ports = ["usb-3-*", "usb-1-1"]
+allow_ids = ["10c4:EA60"]
 [pipeline]
 flash_timeout = "1m30s"
 [firmware]
@@ -218,8 +240,12 @@ failpoints = true
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->station_id, "bkk-1");
   EXPECT_EQ(config->socket_mode, 0600u);
-  ASSERT_EQ(config->ports.size(), 1u);
+  ASSERT_EQ(config->ports.size(), 2u);
   EXPECT_EQ(config->ports[0].address, "pty:///tmp/sim/A1");
+  EXPECT_EQ(config->ports[1].usb_driver, "kernel");
+  EXPECT_EQ(config->usb.usb_driver, "user");
+  EXPECT_THAT(config->usb.deny_ports, ::testing::ElementsAre("usb-3-*", "usb-1-1"));
+  EXPECT_THAT(config->usb.allow_ids, ::testing::ElementsAre("10c4:EA60"));
   EXPECT_EQ(config->timeouts.flash, absl::Seconds(90));
   EXPECT_EQ(config->firmware.max_package_bytes, uint64_t{2} << 20);
   ASSERT_EQ(config->identity.nvs.size(), 1u);

@@ -72,6 +72,8 @@ std::vector<telemetry::HealthProbe> MakeHealthProbes(const Config& config,
        [s](std::string& message) { return CheckBundles(*s.bundles, message); }},
       {"stubs", /*critical=*/false,
        [s, config](std::string& message) { return CheckStubs(config, *s.stubs, message); }},
+      {"usb", /*critical=*/true,
+       [s](std::string& message) { return s.usb->CheckHealth(*s.boards, message); }},
   };
 }
 

@@ -9,6 +9,7 @@
 #include "daemon/esp/stub_store.h"
 #include "daemon/firmware/bundle_store.h"
 #include "daemon/telemetry/health.h"
+#include "daemon/usb_side.h"
 #include "storage/ledger.h"
 
 namespace kiln::daemon {
@@ -20,10 +21,11 @@ struct HealthSubjects {
   firmware::BundleStore* bundles;
   const esp::StubStore* stubs;
   base::FileSystem* files;
+  const UsbSide* usb;
 };
 
 // The station's checks. Critical, since without them no deployment can end well: ledger,
-// export_folder, disk. Optional: temp_folder, ports, bundles, stubs.
+// export_folder, disk, usb. Optional: temp_folder, ports, bundles, stubs.
 std::vector<telemetry::HealthProbe> MakeHealthProbes(const Config& config,
                                                      const HealthSubjects& subjects);
 

@@ -21,7 +21,6 @@
 #include "daemon/boards/bridge.h"
 #include "daemon/boards/configured_ports.h"
 #include "daemon/boards/create_registry.h"
-#include "daemon/boards/tty_scan.h"
 #include "daemon/health_probes.h"
 #include "daemon/pipeline/curl_http_getter.h"
 #include "daemon/pipeline/messages.h"
@@ -93,6 +92,7 @@ absl::StatusOr<std::unique_ptr<Station>> Station::Start(const Config& config, te
   RETURN_IF_ERROR(station->RecordStart());
   // What is plugged in already is known before the first order can come.
   station->boards_->ScanNow();
+  station->usb_->Connect(*station->boards_);
   RETURN_IF_ERROR(station->boards_->Start()) << "looking for boards";
   station->health_->Start();
   RETURN_IF_ERROR(station->scheduler_->Start()) << "continuing deployments";
@@ -104,6 +104,7 @@ Station::~Station() {
   // Callers first, then what they call.
   server_.reset();
   metrics_server_.reset();
+  if (usb_ != nullptr) usb_->Disconnect();
   if (boards_ != nullptr) boards_->Stop();
   {
     absl::MutexLock lock(&pipeline_mutex_);
@@ -148,19 +149,21 @@ absl::Status Station::BuildBoards() {
   flasher_options_.baud_rate = config_.baud_rate;
   std::vector<boards::PortConfig> configured;
   for (const PortConfig& port : config_.ports) {
-    configured.push_back({port.name, port.alias, port.address});
+    configured.push_back({.name = port.name, .alias = port.alias, .address = port.address});
   }
   std::vector<std::unique_ptr<boards::PortSource>> sources;
   ASSIGN_OR_RETURN(sources.emplace_back(), boards::MakeConfiguredPorts(configured));
-  sources.push_back(boards::MakeTtyScan());
+  usb_ = std::make_unique<UsbSide>(config_, ports::UsbContext::Create(), clock_, *metrics_,
+                                   UsbSide::Roots());
+  sources.push_back(usb_->MakeSource());
   boards_ = boards::CreateRegistry(std::move(sources), clock_);
   boards_->SetObserver([this](const boards::BoardInfo& board) { OnBoardChange(board); });
   return absl::OkStatus();
 }
 
 void Station::BuildHealth() {
-  std::vector<telemetry::HealthProbe> probes =
-      MakeHealthProbes(config_, {ledger_.get(), boards_.get(), bundles_.get(), &stubs_, &files_});
+  std::vector<telemetry::HealthProbe> probes = MakeHealthProbes(
+      config_, {ledger_.get(), boards_.get(), bundles_.get(), &stubs_, &files_, usb_.get()});
   for (telemetry::HealthProbe& probe : probes) {
     if (probe.name != "export_folder") continue;
     // Asking for the free space may hang as the check may, so it happens where the check does.
@@ -222,6 +225,10 @@ absl::Status Station::StartServing() {
   parts.metrics = metrics_.get();
   parts.clock = &clock_;
   parts.identify = IdentifierOf(clock_, flasher_options_);
+  parts.power_cycle = [this](const boards::UsbFacts& usb, absl::Duration off_time,
+                             const base::Cancellation& cancellation) {
+    return usb_->PowerCycle(usb, off_time, cancellation);
+  };
   parts.import_limits = config_.firmware;
   parts.facts = {config_.station_id,       kVersion, ledger_path_,
                  config_.export_directory, {},       start_time_};
@@ -284,7 +291,10 @@ void Station::OnBoardChange(const boards::BoardInfo& board) {
   {
     absl::MutexLock lock(&boards_mutex_);
     absl::string_view& bridge = bridges_[board.port];
-    if (bridge.empty() == board.present) metrics_->BoardEvent(board.present ? "arrived" : "left");
+    if (bridge.empty() == board.present) {
+      metrics_->BoardEvent(board.present ? "arrived" : "left");
+      if (board.present) usb_->BoardArrived(board);
+    }
     bridge = board.present ? boards::BridgeOf(board) : absl::string_view();
     for (const absl::string_view family : telemetry::Bridges()) {
       const auto count = std::count_if(bridges_.begin(), bridges_.end(),
@@ -337,6 +347,7 @@ void Station::Drain() {
               {{"error", std::string(status.message())}});
   }
   server_->Stop(kServerStopTimeout);
+  usb_->Disconnect();
   boards_->Stop();
   health_->Stop();  // STOPPED is to be the last event
   RecordStationEvent(v1::StationEvent::TYPE_STOPPED);

@@ -23,6 +23,7 @@
 #include "daemon/telemetry/logging.h"
 #include "daemon/telemetry/metrics_server.h"
 #include "daemon/telemetry/prometheus_metrics.h"
+#include "daemon/usb_side.h"
 #include "storage/ledger.h"
 
 namespace kiln::daemon {
@@ -72,6 +73,7 @@ class Station {
   std::unique_ptr<firmware::BundleStore> bundles_;
   esp::StubStore stubs_;
   esp::FlasherOptions flasher_options_;
+  std::unique_ptr<UsbSide> usb_;
   std::unique_ptr<boards::Registry> boards_;
   std::unique_ptr<telemetry::HealthMonitor> health_;
   std::unique_ptr<pipeline::HttpGetter> http_;

@@ -89,6 +89,8 @@ absl::StatusCode CanonicalCode(ErrorCode code) {
     case ErrorCode::kChipSecured:
     case ErrorCode::kFlashTooSmall:
     case ErrorCode::kBoardSwapped:
+    case ErrorCode::kBoardInUse:
+    case ErrorCode::kPortPowerUnsupported:
       return absl::StatusCode::kFailedPrecondition;
     case ErrorCode::kRequestInvalid:
     case ErrorCode::kCustomerInvalid:

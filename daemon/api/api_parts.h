@@ -36,6 +36,12 @@ struct StationFacts {
 using BoardIdentifier = std::function<absl::StatusOr<esp::BoardFacts>(
     ports::StreamOpener& opener, const base::Cancellation& cancellation)>;
 
+// Switches the hub port of `board`, which is on the USB bus, off for `off_time` and on again, and
+// waits until the board is back.
+using PortPowerCycler =
+    std::function<absl::Status(const boards::UsbFacts& board, absl::Duration off_time,
+                               const base::Cancellation& cancellation)>;
+
 // Everything the services need; not owned, must outlive the server.
 struct ApiParts {
   storage::Ledger* ledger = nullptr;
@@ -51,6 +57,7 @@ struct ApiParts {
   // Work of seconds: imports, identification, verification.
   WorkPool* slow = nullptr;
   BoardIdentifier identify;
+  PortPowerCycler power_cycle;
   StationFacts facts;
   firmware::ImportLimits import_limits;
 };

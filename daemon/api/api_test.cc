@@ -266,7 +266,45 @@ TEST_F(ServicesTest, IdentifyRemembersWhatTheBoardSays) {
             "ABORTED BOARD_SILENT");
   scheduler_.SetBusy("p1");
   EXPECT_EQ(Describe(board_stub_->IdentifyBoard(Context().get(), request, &board)),
-            "RESOURCE_EXHAUSTED STATION_BUSY");
+            "FAILED_PRECONDITION BOARD_IN_USE");
+}
+
+TEST_F(ServicesTest, PowerCycleSwitchesAnIdlePortOfAHub) {
+  NoOpener opener;
+  boards_.Plug("p1", &opener);
+  v1::PowerCycleBoardRequest request;
+  request.set_name("boards/p1");
+  v1::Board board;
+  const auto call = [&] {
+    return Describe(board_stub_->PowerCycleBoard(Context().get(), request, &board));
+  };
+  EXPECT_EQ(call(), "FAILED_PRECONDITION PORT_POWER_UNSUPPORTED") << "it is not on the bus";
+  boards_.SetUsb("p1", {.vendor = 0x10c4,
+                        .product = 0xea60,
+                        .topology = "1-2.3",
+                        .hub = "1-2",
+                        .hub_port = 3,
+                        .speed_mbit = 12,
+                        .own_driver = true});
+  EXPECT_EQ(call(), "OK");
+  EXPECT_EQ(board.port(), "p1");
+  EXPECT_EQ(board.usb().vendor_id(), 0x10c4u);
+  EXPECT_EQ(board.usb().product_id(), 0xea60u);
+  EXPECT_EQ(board.usb().hub_port(), 3u);
+  EXPECT_EQ(board.usb().driver(), v1::UsbConnection::DRIVER_KILN);
+  request.mutable_off_time()->set_nanos(250'000'000);
+  EXPECT_EQ(call(), "OK");
+  EXPECT_THAT(power_cycles_, ::testing::ElementsAre("1-2.3 1s", "1-2.3 250ms"));
+
+  request.mutable_off_time()->set_seconds(31);
+  EXPECT_EQ(call(), "INVALID_ARGUMENT REQUEST_INVALID off_time");
+  request.clear_off_time();
+  power_result_ = errors::MakeError(errors::ErrorCode::kBoardNotFound, "it did not come back");
+  EXPECT_EQ(call(), "NOT_FOUND BOARD_NOT_FOUND");
+  scheduler_.SetBusy("p1");
+  EXPECT_EQ(call(), "FAILED_PRECONDITION BOARD_IN_USE");
+  request.set_name("boards/p9");
+  EXPECT_EQ(call(), "NOT_FOUND PORT_NOT_FOUND");
 }
 
 TEST_F(ServicesTest, ImportStoresOnceAndTellsOnce) {

@@ -1,12 +1,15 @@
 #include "daemon/api/boards_service.h"
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "base/cancellation.h"
 #include "base/status_macros.h"
 #include "daemon/api/lookup.h"
@@ -42,17 +45,48 @@ absl::StatusOr<v1::Board> Identify(const ApiParts& parts, const std::string& nam
   return BoardMessage(parts, board);
 }
 
-// An IdentifyBoard call: seconds of talking to a board, which stops when the client goes away.
-class IdentifyCall final : public grpc::ServerUnaryReactor,
-                           public std::enable_shared_from_this<IdentifyCall> {
+// Switches the power of the port of `name` off and on again while nobody uses it.
+absl::StatusOr<v1::Board> PowerCycle(const ApiParts& parts,
+                                     const v1::PowerCycleBoardRequest& request,
+                                     const base::Cancellation& cancellation) {
+  // Long enough for capacitors to empty, and no longer than a person waits.
+  constexpr absl::Duration kShortest = absl::Milliseconds(100);
+  constexpr absl::Duration kLongest = absl::Seconds(30);
+  absl::Duration off_time = absl::Seconds(1);
+  if (request.has_off_time()) {
+    off_time =
+        absl::Seconds(request.off_time().seconds()) + absl::Nanoseconds(request.off_time().nanos());
+    if (off_time < kShortest || off_time > kLongest) {
+      return FieldError("off_time", "must be 100ms to 30s");
+    }
+  }
+  ASSIGN_OR_RETURN(const boards::BoardInfo known, FindBoard(parts, request.name()));
+  if (!known.usb.has_value()) {
+    return errors::MakeError(errors::ErrorCode::kPortPowerUnsupported,
+                             absl::StrCat(known.port, " is no port of a USB hub"));
+  }
+  RETURN_IF_ERROR(parts.scheduler->WithIdlePort(known.port, [&]() -> absl::Status {
+    const absl::Status status = parts.power_cycle(*known.usb, off_time, cancellation);
+    parts.boards->ScanNow();  // however it ended, the board left
+    return status;
+  }));
+  ASSIGN_OR_RETURN(const boards::BoardInfo board, parts.boards->Get(known.port));
+  return BoardMessage(parts, board);
+}
+
+// A call that keeps one board busy for seconds, and stops when the client goes away.
+class BoardCall final : public grpc::ServerUnaryReactor,
+                        public std::enable_shared_from_this<BoardCall> {
  public:
-  static grpc::ServerUnaryReactor* Start(const ApiParts& parts,
-                                         const v1::IdentifyBoardRequest& request,
+  using Work = std::function<absl::StatusOr<v1::Board>(const ApiParts& parts,
+                                                       const base::Cancellation& cancellation)>;
+
+  static grpc::ServerUnaryReactor* Start(const ApiParts& parts, const char* method, Work work,
                                          v1::Board* response) {
-    const std::shared_ptr<IdentifyCall> call(new IdentifyCall(parts));
+    const std::shared_ptr<BoardCall> call(new BoardCall(parts, method));
     call->self_ = call;
-    const bool posted = parts.slow->Post([call, name = request.name(), response] {
-      absl::StatusOr<v1::Board> board = Identify(call->parts_, name, call->cancellation_);
+    const bool posted = parts.slow->Post([call, work = std::move(work), response] {
+      absl::StatusOr<v1::Board> board = work(call->parts_, call->cancellation_);
       if (board.ok()) *response = *std::move(board);
       call->End(board.status());
     });
@@ -66,19 +100,21 @@ class IdentifyCall final : public grpc::ServerUnaryReactor,
   void OnDone() override { self_.reset(); }
 
  private:
-  explicit IdentifyCall(const ApiParts& parts) : parts_(parts), start_(parts.clock->Monotonic()) {}
+  BoardCall(const ApiParts& parts, const char* method)
+      : parts_(parts), method_(method), start_(parts.clock->Monotonic()) {}
 
   void End(const absl::Status& status) {
     const grpc::Status answer = ToRpcStatus(status);
-    parts_.metrics->RpcHandled(kIdentifyBoard, RpcCodeName(answer.error_code()),
+    parts_.metrics->RpcHandled(method_, RpcCodeName(answer.error_code()),
                                parts_.clock->Monotonic() - start_);
     Finish(answer);
   }
 
   const ApiParts& parts_;
+  const char* const method_;
   const absl::Duration start_;
   base::Cancellation cancellation_;
-  std::shared_ptr<IdentifyCall> self_;
+  std::shared_ptr<BoardCall> self_;
 };
 
 }  // namespace
@@ -122,7 +158,23 @@ grpc::ServerUnaryReactor* BoardsService::GetBoard(grpc::CallbackServerContext* c
 grpc::ServerUnaryReactor* BoardsService::IdentifyBoard(grpc::CallbackServerContext* /*context*/,
                                                        const v1::IdentifyBoardRequest* request,
                                                        v1::Board* response) {
-  return IdentifyCall::Start(parts_, *request, response);
+  return BoardCall::Start(
+      parts_, kIdentifyBoard,
+      [name = request->name()](const ApiParts& parts, const base::Cancellation& cancellation) {
+        return Identify(parts, name, cancellation);
+      },
+      response);
+}
+
+grpc::ServerUnaryReactor* BoardsService::PowerCycleBoard(grpc::CallbackServerContext* /*context*/,
+                                                         const v1::PowerCycleBoardRequest* request,
+                                                         v1::Board* response) {
+  return BoardCall::Start(
+      parts_, kPowerCycleBoard,
+      [request = *request](const ApiParts& parts, const base::Cancellation& cancellation) {
+        return PowerCycle(parts, request, cancellation);
+      },
+      response);
 }
 
 }  // namespace kiln::api

@@ -7,8 +7,8 @@
 namespace kiln::api {
 
 // kiln.v1.Boards. Rejections: RequestInvalid for malformed names and tokens, PortNotFound;
-// Identify: also BoardNotFound, whatever the scheduler says of a port in use, and the loader's
-// errors. Owned by the API server.
+// Identify: also BoardNotFound, BoardInUse, and the loader's errors; PowerCycle: BoardInUse and
+// those of boards::PowerCyclePort. Owned by the API server.
 class BoardsService final : public v1::Boards::CallbackService {
  public:
   explicit BoardsService(const ApiParts& parts) : parts_(parts) {}
@@ -22,6 +22,9 @@ class BoardsService final : public v1::Boards::CallbackService {
   grpc::ServerUnaryReactor* IdentifyBoard(grpc::CallbackServerContext* context,
                                           const v1::IdentifyBoardRequest* request,
                                           v1::Board* response) override;
+  grpc::ServerUnaryReactor* PowerCycleBoard(grpc::CallbackServerContext* context,
+                                            const v1::PowerCycleBoardRequest* request,
+                                            v1::Board* response) override;
 
  private:
   absl::StatusOr<v1::ListBoardsResponse> List(const v1::ListBoardsRequest& request) const;

@@ -12,6 +12,7 @@ inline constexpr char kVerifyLedger[] = "kiln.v1.Station/VerifyLedger";
 inline constexpr char kListBoards[] = "kiln.v1.Boards/ListBoards";
 inline constexpr char kGetBoard[] = "kiln.v1.Boards/GetBoard";
 inline constexpr char kIdentifyBoard[] = "kiln.v1.Boards/IdentifyBoard";
+inline constexpr char kPowerCycleBoard[] = "kiln.v1.Boards/PowerCycleBoard";
 inline constexpr char kCreateDeployment[] = "kiln.v1.Deployments/CreateDeployment";
 inline constexpr char kGetDeployment[] = "kiln.v1.Deployments/GetDeployment";
 inline constexpr char kListDeployments[] = "kiln.v1.Deployments/ListDeployments";
@@ -25,10 +26,10 @@ inline constexpr char kRetireBundle[] = "kiln.v1.Firmware/RetireBundle";
 
 // All of them, so that their metrics are there from the start.
 inline constexpr const char* kAllMethods[] = {
-    kGetStation,      kGetHealth,        kWatchEvents,     kListEvents,        kVerifyLedger,
-    kListBoards,      kGetBoard,         kIdentifyBoard,   kCreateDeployment,  kGetDeployment,
-    kListDeployments, kCancelDeployment, kRetryDeployment, kRevealCredentials, kImportBundle,
-    kListBundles,     kGetBundle,        kRetireBundle,
+    kGetStation,    kGetHealth,       kWatchEvents,      kListEvents,      kVerifyLedger,
+    kListBoards,    kGetBoard,        kIdentifyBoard,    kPowerCycleBoard, kCreateDeployment,
+    kGetDeployment, kListDeployments, kCancelDeployment, kRetryDeployment, kRevealCredentials,
+    kImportBundle,  kListBundles,     kGetBundle,        kRetireBundle,
 };
 
 }  // namespace kiln::api

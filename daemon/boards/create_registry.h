@@ -13,6 +13,11 @@ namespace kiln::boards {
 
 // The safety net under all events: how often the registry looks by itself.
 inline constexpr absl::Duration kScanInterval = absl::Seconds(1);
+// Events closer together than this share one look: a hub of 32 boards that is reset sends hundreds.
+inline constexpr absl::Duration kWakeInterval = absl::Milliseconds(50);
+// After the last event, when the registry looks again for what follows an arrival.
+inline constexpr absl::Duration kFirstFollowUp = absl::Milliseconds(200);
+inline constexpr absl::Duration kSecondFollowUp = absl::Milliseconds(600);
 
 // The station's registry over `sources`. When several sources name the same
 // port, the first one that has it present wins and the first alias given is

@@ -75,6 +75,12 @@ void FakePorts::SetUsable(const std::string& name, absl::Status usable) {
   if (it != ports_.end()) it->second.usable = std::move(usable);
 }
 
+void FakePorts::SetUsb(const std::string& name, UsbFacts usb) {
+  absl::MutexLock lock(&mutex_);
+  const auto it = ports_.find(name);
+  if (it != ports_.end()) it->second.usb = std::move(usb);
+}
+
 FakeRegistry::FakeRegistry(base::Clock& clock) {
   std::vector<std::unique_ptr<PortSource>> sources;
   sources.push_back(ports_.MakeSource());
@@ -98,6 +104,11 @@ void FakeRegistry::Unplug(const std::string& name) {
 
 void FakeRegistry::SetUsable(const std::string& name, absl::Status usable) {
   ports_.SetUsable(name, std::move(usable));
+  registry_->ScanNow();
+}
+
+void FakeRegistry::SetUsb(const std::string& name, UsbFacts usb) {
+  ports_.SetUsb(name, std::move(usb));
   registry_->ScanNow();
 }
 

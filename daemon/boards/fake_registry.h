@@ -34,6 +34,8 @@ class FakePorts {
   void RemovePort(const std::string& name);
   // Says why the board at the port cannot be used, or OK that it can.
   void SetUsable(const std::string& name, absl::Status usable);
+  // Puts the port on the USB bus.
+  void SetUsb(const std::string& name, UsbFacts usb);
 
   // A source that sees these ports; they must outlive it.
   std::unique_ptr<PortSource> MakeSource();
@@ -59,6 +61,7 @@ class FakeRegistry final : public Registry {
   void Plug(const std::string& name, ports::StreamOpener* opener);
   void Unplug(const std::string& name);
   void SetUsable(const std::string& name, absl::Status usable);
+  void SetUsb(const std::string& name, UsbFacts usb);
 
   std::vector<BoardInfo> List() const override { return registry_->List(); }
   absl::StatusOr<BoardInfo> Get(const std::string& port_or_alias) const override {
@@ -77,6 +80,7 @@ class FakeRegistry final : public Registry {
   absl::Status Start() override { return registry_->Start(); }
   void Stop() override { registry_->Stop(); }
   void ScanNow() override { registry_->ScanNow(); }
+  void Wake() override { registry_->Wake(); }
 
  private:
   FakePorts ports_;

@@ -2,10 +2,12 @@
 #define KILN_DAEMON_BOARDS_PORT_SOURCE_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "daemon/boards/usb_facts.h"
 #include "daemon/ports/byte_stream.h"
 
 namespace kiln::boards {
@@ -27,12 +29,14 @@ struct FoundPort {
   absl::Status usable;
   // How to open it; null when the source only knows the name.
   std::shared_ptr<ports::StreamOpener> opener;
+  // Of boards on the USB bus.
+  std::optional<UsbFacts> usb;
 };
 
 // Somewhere ports come from: the configuration, the kernel's ttys, the USB bus.
-// Owned by the registry and called by one thread at a time. A source with
-// events of its own (USB hotplug) calls Registry::ScanNow from its thread when
-// one comes, so that no event is needed for the picture to become right.
+// Owned by the registry and called by one thread at a time. Events (USB
+// hotplug) only make the registry look earlier: Registry::Wake. No event is
+// needed for the picture to become right, and none carries a part of it.
 class PortSource {
  public:
   virtual ~PortSource() = default;

@@ -4,7 +4,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -48,6 +47,7 @@ class StationRegistry final : public Registry {
   absl::Status Start() override;
   void Stop() override;
   void ScanNow() override;
+  void Wake() override;
 
  private:
   struct Port {
@@ -60,11 +60,13 @@ class StationRegistry final : public Registry {
   };
 
   void Run();
+  // When the thread has to look next.
+  absl::Duration NextScan() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Merges what the sources find.
   std::map<std::string, FoundPort> Collect() ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mutex_);
-  void Apply(Port& port, const FoundPort& found) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Apply(Port& port, const FoundPort& found, FoundBy by) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Leave(Port& port) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Arrive(Port& port) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Arrive(Port& port, FoundBy by) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Tells the observer of all changes so far.
   void Deliver() ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mutex_);
 
@@ -76,6 +78,10 @@ class StationRegistry final : public Registry {
   std::deque<BoardInfo> changes_ ABSL_GUARDED_BY(mutex_);
   std::function<void(const BoardInfo&)> observer_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  // An event has come that no look has begun after.
+  bool woken_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Duration last_event_ ABSL_GUARDED_BY(mutex_) = -absl::InfiniteDuration();
+  absl::Duration last_scan_ ABSL_GUARDED_BY(mutex_) = -absl::InfiniteDuration();
   std::thread thread_;  // of Start and Stop, which main calls on one thread
 };
 
@@ -148,6 +154,15 @@ void StationRegistry::Stop() {
 
 void StationRegistry::ScanNow() {
   absl::MutexLock work(&work_mutex_);
+  FoundBy by = FoundBy::kScan;
+  {
+    // Before the look: an event that comes while it is under way needs another one.
+    absl::MutexLock lock(&mutex_);
+    last_scan_ = clock_.Monotonic();
+    if (std::exchange(woken_, false)) last_event_ = last_scan_;
+    // The looks that follow find what the event announced.
+    if (last_scan_ - last_event_ < kScanInterval) by = FoundBy::kEvent;
+  }
   std::map<std::string, FoundPort> found = Collect();
   {
     absl::MutexLock lock(&mutex_);
@@ -159,20 +174,31 @@ void StationRegistry::ScanNow() {
     for (auto& [name, fresh] : found) {
       Port& port = ports_.try_emplace(name, name).first->second;
       port.opener->Attach(fresh.opener);
-      Apply(port, fresh);
+      Apply(port, fresh, by);
     }
   }
   Deliver();
 }
 
+void StationRegistry::Wake() {
+  absl::MutexLock lock(&mutex_);
+  woken_ = true;
+}
+
 std::map<std::string, FoundPort> StationRegistry::Collect() {
   std::map<std::string, FoundPort> merged;
-  std::set<std::string> devices;
+  std::map<std::string, std::string> devices;  // to the port's name
   for (const std::unique_ptr<PortSource>& source : sources_) {
     for (FoundPort& found : source->Scan()) {
       if (found.name.empty()) continue;
-      // A tty that is configured by address is not also found by itself.
-      const bool device_is_new = found.device.empty() || devices.insert(found.device).second;
+      // A tty that is configured by address is not also found by itself; what the bus says of it is
+      // said of the configured port.
+      const bool device_is_new =
+          found.device.empty() || devices.try_emplace(found.device, found.name).second;
+      if (!device_is_new) {
+        const auto first = merged.find(devices[found.device]);
+        if (first != merged.end() && !first->second.usb.has_value()) first->second.usb = found.usb;
+      }
       const auto [it, name_is_new] = merged.try_emplace(found.name, found);
       if (name_is_new) {
         if (!device_is_new) merged.erase(it);
@@ -187,7 +213,7 @@ std::map<std::string, FoundPort> StationRegistry::Collect() {
   return merged;
 }
 
-void StationRegistry::Apply(Port& port, const FoundPort& found) {
+void StationRegistry::Apply(Port& port, const FoundPort& found, FoundBy by) {
   BoardInfo& info = port.info;
   // Gone and there again since the last look: both are told.
   const bool replugged = info.present && found.present && !port.instance.empty() &&
@@ -195,14 +221,16 @@ void StationRegistry::Apply(Port& port, const FoundPort& found) {
   if (info.present && (!found.present || replugged)) Leave(port);
 
   const bool described_anew = info.alias != found.alias || info.address != found.address ||
-                              info.adapter != found.adapter || info.usable != found.usable;
+                              info.adapter != found.adapter || info.usable != found.usable ||
+                              (found.present && info.usb != found.usb);
   info.alias = found.alias;
   info.address = found.address;
   info.adapter = found.adapter;
   info.usable = found.usable;
+  if (found.present) info.usb = found.usb;
   port.instance = found.instance;
   if (found.present && !info.present) {
-    Arrive(port);
+    Arrive(port, by);
   } else if (described_anew) {
     changes_.push_back(info);
   }
@@ -220,8 +248,9 @@ void StationRegistry::Leave(Port& port) {
   changes_.push_back(info);
 }
 
-void StationRegistry::Arrive(Port& port) {
+void StationRegistry::Arrive(Port& port, FoundBy by) {
   BoardInfo& info = port.info;
+  info.found_by = by;
   info.present = true;
   ++info.arrival;
   info.change_time = clock_.Now();
@@ -243,23 +272,34 @@ void StationRegistry::Deliver() {
   }
 }
 
+absl::Duration StationRegistry::NextScan() const {
+  if (woken_) return last_scan_ + kWakeInterval;
+  for (const absl::Duration follow_up : {kFirstFollowUp, kSecondFollowUp}) {
+    if (last_scan_ < last_event_ + follow_up) return last_event_ + follow_up;
+  }
+  return last_scan_ + kScanInterval;
+}
+
 void StationRegistry::Run() {
-  absl::Duration next_scan = clock_.Monotonic();
   for (;;) {
-    if (clock_.Monotonic() >= next_scan) {
+    bool due = false;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (stopping_) return;
+      due = clock_.Monotonic() >= NextScan();
+    }
+    if (due) {
       ScanNow();
-      next_scan = clock_.Monotonic() + kScanInterval;
     } else {
       absl::MutexLock work(&work_mutex_);
       Deliver();
     }
-    const absl::Duration wait = next_scan - clock_.Monotonic();
     absl::MutexLock lock(&mutex_);
-    const auto something_to_do = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      return stopping_ || !changes_.empty();
+    const bool woken = woken_;
+    const auto something_to_do = [this, woken]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return stopping_ || !changes_.empty() || woken_ != woken;
     };
-    clock_.AwaitCondition(&mutex_, something_to_do, wait);
-    if (stopping_) return;
+    clock_.AwaitCondition(&mutex_, something_to_do, NextScan() - clock_.Monotonic());
   }
 }
 

@@ -4,15 +4,23 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "daemon/boards/usb_facts.h"
 #include "daemon/ports/byte_stream.h"
 
 namespace kiln::boards {
+
+// Why the registry looked when it found a board.
+enum class FoundBy {
+  kScan,   // it looks every second, or somebody asked it to
+  kEvent,  // the system said that something came
+};
 
 // A port and what is known of the board at it.
 struct BoardInfo {
@@ -31,11 +39,15 @@ struct BoardInfo {
   uint32_t flash_size_bytes = 0;
   // Why a present board cannot be used; OK when it can.
   absl::Status usable;
+  // Of boards on the USB bus; kept for the port when the board leaves.
+  std::optional<UsbFacts> usb;
+  // How the present board, or else the last one, was found.
+  FoundBy found_by = FoundBy::kScan;
 };
 
 // Who is plugged in, and how to reach it. One for the station, made by main; a
-// thread of its own looks for changes. Thread-safe. The USB side (hotplug,
-// topology names) plugs in here as one more PortSource.
+// thread of its own looks for changes. Thread-safe. Every look is a complete one:
+// an event that is lost costs at most the second until the next.
 class Registry {
  public:
   virtual ~Registry() = default;
@@ -61,6 +73,10 @@ class Registry {
   // and for tests. Neither from the observer nor with a lock held that the
   // observer takes.
   virtual void ScanNow() {}
+  // Something may have changed on the bus: the registry's thread looks at once, and twice more
+  // within a second, for what follows an arrival (the kernel's terminal, permissions). Wakes that
+  // come while it looks or shortly after are answered together. Returns at once; from any thread.
+  virtual void Wake() {}
 };
 
 }  // namespace kiln::boards

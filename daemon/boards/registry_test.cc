@@ -1,5 +1,7 @@
 #include "daemon/boards/registry.h"
 
+#include <atomic>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -201,6 +203,118 @@ TEST_F(TwoSourcesTest, RemembersAPortThatItsSourceNoLongerNames) {
   registry_->ScanNow();
   EXPECT_EQ(Say(*registry_->Get("usb-1")), "usb-1#2+");
   EXPECT_TRUE(opener->Open().ok());
+}
+
+TEST_F(TwoSourcesTest, SaysOfAConfiguredPortWhatTheBusSaysOfItsDevice) {
+  first_.Plug("bench", &opener_);
+  second_.Plug("usb-1", &opener_);
+  second_.SetUsb("usb-1", {.vendor = 0x10c4, .topology = "1"});
+  registry_->ScanNow();
+  ASSERT_TRUE(registry_->Get("bench")->usb.has_value());
+  EXPECT_EQ(registry_->Get("bench")->usb->vendor, 0x10c4);
+}
+
+TEST_F(RegistryTest, SaysWhatFoundABoard) {
+  registry_.Plug("usb-1", &opener_);
+  EXPECT_EQ(registry_.Get("usb-1")->found_by, FoundBy::kScan);
+  registry_.Wake();
+  registry_.Plug("usb-1", &opener_);
+  EXPECT_EQ(registry_.Get("usb-1")->found_by, FoundBy::kEvent);
+  // Long after the event, nothing came of it.
+  clock_.Advance(absl::Seconds(2));
+  registry_.Plug("usb-1", &opener_);
+  EXPECT_EQ(registry_.Get("usb-1")->found_by, FoundBy::kScan);
+}
+
+TEST_F(RegistryTest, TellsWhenTheBusSaysSomethingElse) {
+  registry_.Plug("usb-1", &opener_);
+  TakeSeen();
+  registry_.SetUsb("usb-1", {.vendor = 0x10c4});
+  EXPECT_THAT(TakeSeen(), ElementsAre("usb-1#1+"));
+  registry_.ScanNow();
+  EXPECT_THAT(TakeSeen(), IsEmpty());
+  registry_.Unplug("usb-1");
+  EXPECT_EQ(registry_.Get("usb-1")->usb->vendor, 0x10c4) << "the port is still where it was";
+}
+
+// A source that counts its looks and shows what is plugged in.
+class CountedSource final : public PortSource {
+ public:
+  CountedSource(std::unique_ptr<PortSource> source, std::atomic<int>& looks)
+      : source_(std::move(source)), looks_(looks) {}
+  std::vector<FoundPort> Scan() override {
+    ++looks_;
+    return source_->Scan();
+  }
+
+ private:
+  const std::unique_ptr<PortSource> source_;
+  std::atomic<int>& looks_;
+};
+
+// The registry's own thread over fake ports, on the real clock.
+class WokenRegistryTest : public ::testing::Test {
+ protected:
+  WokenRegistryTest() {
+    std::vector<std::unique_ptr<PortSource>> sources;
+    sources.push_back(std::make_unique<CountedSource>(ports_.MakeSource(), looks_));
+    registry_ = CreateRegistry(std::move(sources), base::SystemClock());
+    registry_->SetObserver([this](const BoardInfo& board) {
+      absl::MutexLock lock(&mutex_);
+      seen_[board.port].push_back(board);
+    });
+    EXPECT_TRUE(registry_->Start().ok());
+  }
+  ~WokenRegistryTest() override { registry_->Stop(); }
+
+  // The changes of a port once there are `count`.
+  std::vector<BoardInfo> Await(const std::string& port, size_t count) {
+    absl::MutexLock lock(&mutex_);
+    const auto there = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return seen_[port].size() >= count;
+    };
+    EXPECT_TRUE(mutex_.AwaitWithTimeout(absl::Condition(&there), absl::Seconds(30))) << port;
+    return seen_[port];
+  }
+
+  ports::FakeWire wire_;
+  ports::FakeStreamOpener opener_{wire_};
+  FakePorts ports_;
+  std::atomic<int> looks_ = 0;
+  absl::Mutex mutex_;
+  std::map<std::string, std::vector<BoardInfo>> seen_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<Registry> registry_;
+};
+
+TEST_F(WokenRegistryTest, AnEventFindsABoardAndItsLeaving) {
+  ports_.Plug("usb-1", &opener_);
+  registry_->Wake();
+  EXPECT_EQ(Await("usb-1", 1)[0].found_by, FoundBy::kEvent);
+  ports_.Unplug("usb-1");
+  registry_->Wake();
+  EXPECT_FALSE(Await("usb-1", 2)[1].present);
+}
+
+TEST_F(WokenRegistryTest, ALostEventCostsNoBoard) {
+  ports_.Plug("usb-1", nullptr);
+  registry_->Wake();
+  Await("usb-1", 1);
+  // The buffer overflowed: of a whole hub's boards, no event came through.
+  for (int i = 2; i < 34; ++i) ports_.Plug(absl::StrCat("usb-", i), nullptr);
+  for (int i = 2; i < 34; ++i) EXPECT_TRUE(Await(absl::StrCat("usb-", i), 1)[0].present) << i;
+}
+
+TEST_F(WokenRegistryTest, AStormOfEventsIsAnsweredWithFewLooks) {
+  constexpr int kEvents = 5000;
+  const int before = looks_;
+  const absl::Time start = absl::Now();
+  for (int i = 0; i < kEvents; ++i) registry_->Wake();
+  ports_.Plug("usb-1", nullptr);
+  registry_->Wake();
+  Await("usb-1", 1);
+  // One a kWakeInterval at most, and the ordinary ones, for as long as it took.
+  const int allowed = static_cast<int>((absl::Now() - start) / kWakeInterval) + 5;
+  EXPECT_LE(looks_ - before, allowed);
 }
 
 TEST(RegistryThreadTest, LooksByItselfDeliversFactsAtOnceAndStopsAtOnce) {

@@ -165,6 +165,25 @@ v1::Deployment ToMessage(const storage::Deployment& deployment) {
   return message;
 }
 
+v1::UsbConnection ToMessage(const boards::UsbFacts& usb) {
+  v1::UsbConnection message;
+  message.set_vendor_id(usb.vendor);
+  message.set_product_id(usb.product);
+  message.set_topology(usb.topology);
+  message.set_hub(usb.hub);
+  message.set_hub_port(static_cast<uint32_t>(usb.hub_port));
+  message.set_hub_port_count(static_cast<uint32_t>(usb.hub_ports));
+  message.set_depth(static_cast<uint32_t>(usb.depth));
+  message.set_speed_mbps(usb.speed_mbit);
+  message.set_max_power_ma(static_cast<uint32_t>(usb.max_power_ma));
+  message.set_power_switch(usb.power_switch);
+  message.set_driver(usb.own_driver ? v1::UsbConnection::DRIVER_KILN
+                                    : v1::UsbConnection::DRIVER_KERNEL);
+  message.set_kernel_driver(usb.kernel_driver);
+  message.set_driver_reason(usb.driver_reason);
+  return message;
+}
+
 v1::Board ToMessage(const boards::BoardInfo& board, const std::string& running) {
   v1::Board message;
   message.set_name(absl::StrCat("boards/", board.port));
@@ -188,6 +207,7 @@ v1::Board ToMessage(const boards::BoardInfo& board, const std::string& running) 
     message.set_state(v1::Board::STATE_READY);
   }
   if (IsSet(board.change_time)) SetTime(message.mutable_change_time(), board.change_time);
+  if (board.usb.has_value()) *message.mutable_usb() = ToMessage(*board.usb);
   return message;
 }
 

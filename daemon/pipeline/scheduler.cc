@@ -275,7 +275,7 @@ absl::Status SchedulerImpl::WithIdlePort(const std::string& port,
     if (draining_) return MakeError(ErrorCode::kStationDraining, "the station is shutting down");
     Slot& slot = slots_[board.port];
     if (!slot.idle()) {
-      return MakeError(ErrorCode::kStationBusy,
+      return MakeError(ErrorCode::kBoardInUse,
                        absl::StrCat("port ", board.port, " is in use",
                                     slot.job != nullptr ? " by deployment " : "",
                                     slot.job != nullptr ? slot.job->id : ""));

@@ -129,8 +129,8 @@ class Scheduler {
   virtual absl::StatusOr<storage::Deployment> Cancel(const std::string& id) = 0;
   virtual absl::StatusOr<storage::Deployment> Retry(const std::string& id,
                                                     const std::string& request_id) = 0;
-  // Holds `port` while `use` runs, as a deployment would; StationBusy-class errors when it is in
-  // use. For IdentifyBoard.
+  // Holds `port` while `use` runs, as a deployment would; BoardInUse when it is in use.
+  // For IdentifyBoard and PowerCycleBoard.
   virtual absl::Status WithIdlePort(const std::string& port,
                                     const std::function<absl::Status()>& use) = 0;
   // The id of the deployment that runs on `port`, or empty.

@@ -301,7 +301,7 @@ TEST_F(SchedulerTest, IdlePortIsHeldWhileSomebodyUsesIt) {
     id = Deploy("p1").id;
     EXPECT_EQ(scheduler_->RunningOn("p1"), "");
     EXPECT_TRUE(errors::Is(scheduler_->WithIdlePort("p1", [] { return absl::OkStatus(); }),
-                           ErrorCode::kStationBusy));
+                           ErrorCode::kBoardInUse));
     return absl::AbortedError("passed on");
   });
   EXPECT_TRUE(absl::IsAborted(used)) << used;

@@ -1,19 +1,32 @@
 #include "daemon/ports/port_holder.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <string>
 #include <system_error>
+#include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 
 namespace kiln::ports {
 namespace {
 
 namespace fs = std::filesystem;
+
+// ModemManager asks every new terminal whether it is a modem, brltty takes CP210x and CH34x for
+// braille displays (espressif/esp-idf issue 9372).
+constexpr std::array<absl::string_view, 2> kSeizers = {"ModemManager", "brltty"};
+
+constexpr int kNobody = -1;  // no process is passed over
 
 // The kernel's limit for a process's name is 15 bytes (TASK_COMM_LEN); they are
 // another program's choice, so only what is printable is shown.
@@ -25,35 +38,99 @@ std::string CommandOf(const fs::path& process) {
   return name.empty() ? "a process" : name.substr(0, 15);
 }
 
-bool HasOpen(const fs::path& process, const fs::path& device) {
+std::string Describe(const fs::path& process, int pid) {
+  return absl::StrCat(CommandOf(process), " (pid ", pid, ")");
+}
+
+// Calls `visit` for each process until it answers false.
+void ForEachProcess(const std::string& proc_root,
+                    absl::FunctionRef<bool(const fs::path& process, int pid)> visit) {
+  std::error_code error;
+  for (fs::directory_iterator it(proc_root, error), end; !error && it != end; it.increment(error)) {
+    int pid = 0;
+    if (!absl::SimpleAtoi(it->path().filename().string(), &pid)) continue;
+    if (!visit(it->path(), pid)) return;
+  }
+}
+
+// Calls `visit` with what each open file of the process is.
+void ForEachOpenFile(const fs::path& process, absl::FunctionRef<void(const std::string&)> visit) {
   std::error_code error;
   // Links are only read, never followed: following one may wait on a network.
   for (fs::directory_iterator it(process / "fd", error), end; !error && it != end;
        it.increment(error)) {
     std::error_code ignored;
-    if (fs::read_symlink(it->path(), ignored) == device) return true;
+    visit(fs::read_symlink(it->path(), ignored).string());
   }
-  return false;
+}
+
+// What the links of `paths` end in, and the path asked for.
+std::map<std::string, std::string> DevicesOf(const std::vector<std::string>& paths) {
+  std::map<std::string, std::string> by_device;
+  for (const std::string& path : paths) {
+    std::error_code error;
+    const fs::path device = fs::canonical(path, error);
+    if (!error) by_device[device.string()] = path;
+  }
+  return by_device;
+}
+
+// The holders of the devices, by the path asked for.
+std::map<std::string, std::string> LookForHolders(
+    const std::map<std::string, std::string>& by_device, const std::string& proc_root,
+    int passed_over) {
+  std::map<std::string, std::string> holders;
+  if (by_device.empty()) return holders;
+  ForEachProcess(proc_root, [&](const fs::path& process, int pid) {
+    if (pid == passed_over) return true;
+    ForEachOpenFile(process, [&](const std::string& file) {
+      const auto it = by_device.find(file);
+      if (it != by_device.end()) holders.try_emplace(it->second, Describe(process, pid));
+    });
+    return holders.size() < by_device.size();
+  });
+  return holders;
 }
 
 }  // namespace
 
 std::string FindHolder(const std::string& path, const std::string& proc_root) {
-  std::error_code error;
-  const fs::path device = fs::canonical(path, error);
-  return error ? "" : FindHolderOfNode(device.string(), proc_root);
+  const std::map<std::string, std::string> holders =
+      LookForHolders(DevicesOf({path}), proc_root, kNobody);
+  return holders.empty() ? "" : holders.begin()->second;
 }
 
 std::string FindHolderOfNode(const std::string& node, const std::string& proc_root) {
+  const std::map<std::string, std::string> holders =
+      LookForHolders({{node, node}}, proc_root, kNobody);
+  return holders.empty() ? "" : holders.begin()->second;
+}
+
+std::map<std::string, std::string> FindHolders(const std::vector<std::string>& paths,
+                                               const std::string& proc_root) {
+  return LookForHolders(DevicesOf(paths), proc_root, ::getpid());
+}
+
+bool HeldByThisProcess(const std::string& path, const std::string& proc_root) {
   std::error_code error;
-  for (fs::directory_iterator it(proc_root, error), end; !error && it != end; it.increment(error)) {
-    int pid = 0;
-    if (!absl::SimpleAtoi(it->path().filename().string(), &pid)) continue;
-    if (HasOpen(it->path(), node)) {
-      return absl::StrCat(CommandOf(it->path()), " (pid ", pid, ")");
+  const fs::path device = fs::canonical(path, error);
+  if (error) return false;
+  bool held = false;
+  ForEachOpenFile(fs::path(proc_root) / "self",
+                  [&](const std::string& file) { held = held || file == device.string(); });
+  return held;
+}
+
+std::string FindSeizer(const std::string& proc_root) {
+  std::string seizer;
+  ForEachProcess(proc_root, [&seizer](const fs::path& process, int pid) {
+    const std::string command = CommandOf(process);
+    if (std::find(kSeizers.begin(), kSeizers.end(), command) != kSeizers.end()) {
+      seizer = Describe(process, pid);
     }
-  }
-  return "";
+    return seizer.empty();
+  });
+  return seizer;
 }
 
 }  // namespace kiln::ports

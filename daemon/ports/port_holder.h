@@ -1,7 +1,9 @@
 #ifndef KILN_DAEMON_PORTS_PORT_HOLDER_H_
 #define KILN_DAEMON_PORTS_PORT_HOLDER_H_
 
+#include <map>
 #include <string>
+#include <vector>
 
 namespace kiln::ports {
 
@@ -11,6 +13,19 @@ namespace kiln::ports {
 std::string FindHolder(const std::string& path, const std::string& proc_root = "/proc");
 // The same for a path that is no link, nor leads over one: a node in /dev/bus/usb.
 std::string FindHolderOfNode(const std::string& node, const std::string& proc_root = "/proc");
+
+// The same for many devices and all processes but this one, with one look at them, which takes
+// milliseconds: by path, only those that are held.
+std::map<std::string, std::string> FindHolders(const std::vector<std::string>& paths,
+                                               const std::string& proc_root = "/proc");
+
+// Whether this process itself has the device at `path` open.
+bool HeldByThisProcess(const std::string& path, const std::string& proc_root = "/proc");
+
+// A program that is known to seize serial adapters a moment after they are plugged in
+// (ModemManager, brltty) and runs now: "brltty (pid 812)"; its files need not be visible. Empty
+// when none runs.
+std::string FindSeizer(const std::string& proc_root = "/proc");
 
 }  // namespace kiln::ports
 

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/cord.h"
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "google/protobuf/util/time_util.h"
@@ -13,6 +15,8 @@
 namespace kiln::telemetry {
 namespace {
 
+// Payload, empty: the check fails as if it were not critical.
+constexpr absl::string_view kDegradedUrl = "kiln.v1/degraded";
 constexpr absl::Duration kMaxAge = absl::Seconds(1);
 // Longer than any probe takes on a disk that answers.
 constexpr absl::Duration kStuckAfter = absl::Seconds(10);
@@ -38,6 +42,12 @@ v1::Health::Level LevelOf(const v1::Health& health) {
 }
 
 }  // namespace
+
+absl::Status Degraded(absl::string_view message) {
+  absl::Status status = absl::UnavailableError(message);
+  status.SetPayload(kDegradedUrl, absl::Cord());
+  return status;
+}
 
 HealthMonitor::HealthMonitor(std::vector<HealthProbe> probes, base::Clock& clock, Metrics& metrics)
     : probes_(std::move(probes)), clock_(clock), metrics_(metrics) {}
@@ -122,9 +132,10 @@ v1::Health HealthMonitor::RunProbes() {
     v1::HealthCheck& check = *health.add_checks();
     check.set_name(probe.name);
     check.set_ok(status.ok());
-    check.set_critical(probe.critical);
+    const bool degraded = status.GetPayload(kDegradedUrl).has_value();
+    check.set_critical(probe.critical && !degraded);
     check.set_message(status.ok() ? message : std::string(status.message()));
-    metrics_.SetHealthCheck(probe.name, status.ok());
+    metrics_.SetHealthCheck(probe.name, status.ok() || (probe.critical && degraded));
   }
   {
     absl::MutexLock lock(&mutex_);

@@ -8,6 +8,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
@@ -24,6 +25,10 @@ struct HealthProbe {
   // OK, or why not. `message` is one English sentence for the good case and may stay empty.
   std::function<absl::Status(std::string& message)> probe;
 };
+
+// What a probe answers when its subject works, but less well: the station is then degraded, also
+// when the check is critical.
+absl::Status Degraded(absl::string_view message);
 
 // The station's condition. A thread of its own runs the probes when somebody asks and the last
 // result is a second old, so that a probe which hangs (a folder on a dead network mount) stops

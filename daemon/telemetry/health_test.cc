@@ -55,6 +55,15 @@ class HealthTest : public ::testing::Test {
   std::vector<v1::Health> changes_;
 };
 
+TEST_F(HealthTest, ACriticalCheckMayOnlyDegrade) {
+  critical_.status = Degraded("works, but slowly");
+  const v1::Health health = EvaluateLater();
+  EXPECT_EQ(health.level(), v1::Health::LEVEL_DEGRADED);
+  EXPECT_FALSE(health.checks(0).ok());
+  EXPECT_FALSE(health.checks(0).critical());
+  EXPECT_EQ(health.checks(0).message(), "works, but slowly");
+}
+
 TEST_F(HealthTest, LevelFollowsTheWorstCheck) {
   struct Case {
     absl::Status critical;

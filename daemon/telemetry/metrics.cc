@@ -35,7 +35,8 @@ constexpr absl::string_view kBridges[] = {"cp210x", "ch34x",  "ftdi", "cdc_acm",
                                           "pty",    "socket", "other"};
 constexpr absl::string_view kResults[] = {"succeeded", "failed", "canceled", "interrupted"};
 constexpr absl::string_view kChecks[] = {"ledger", "export_folder", "temp_folder", "disk",
-                                         "ports",  "bundles",       "stubs"};
+                                         "ports",  "bundles",       "stubs",       "usb"};
+constexpr absl::string_view kHotplugModes[] = {"udev", "netlink", "poll"};
 // The canonical codes of gRPC, by number.
 constexpr absl::string_view kRpcCodes[] = {
     "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
@@ -98,6 +99,13 @@ class Implementation final : public PrometheusMetrics {
       exports_.Of(result);
     }
     for (const absl::string_view action : {"arrived", "left"}) device_events_.Of(action);
+    for (const absl::string_view by : {"event", "scan"}) found_.Of(by);
+    for (const absl::string_view mode : kHotplugModes) hotplug_.Of(mode);
+    for (const absl::string_view operation : {"bulk_in", "bulk_out", "control"}) {
+      for (const absl::string_view code : {"no_device", "stalled", "timed_out", "overflow", "io"}) {
+        TransferCounter(operation, code);
+      }
+    }
     for (const absl::string_view result : {"matched", "mismatched"}) mac_requests_.Of(result);
     for (const absl::string_view check : kChecks) health_.Of(check);
     for (const std::string& method : options.rpc_methods) {
@@ -142,6 +150,15 @@ class Implementation final : public PrometheusMetrics {
     identify_.Observe(absl::ToDoubleSeconds(elapsed));
   }
   void NetworkChecked(bool up) override { network_up_.Set(up ? 1 : 0); }
+  void DeviceFound(absl::string_view by) override { found_.Of(by).Increment(); }
+  void SetHotplugMode(absl::string_view mode) override {
+    for (const absl::string_view known : kHotplugModes) {
+      hotplug_.Of(known).Set(known == mode ? 1 : 0);
+    }
+  }
+  void UsbTransferFailed(absl::string_view operation, absl::string_view code) override {
+    TransferCounter(operation, code).Increment();
+  }
   void IdentityChecked(bool matched) override {
     mac_requests_.Of(matched ? "matched" : "mismatched").Increment();
     if (!matched) mac_mismatch_.Increment();
@@ -193,6 +210,10 @@ class Implementation final : public PrometheusMetrics {
   Counter& FailureCounter(absl::string_view step, errors::ErrorClass error_class) {
     return failures_.Add({{"stage", std::string(step)},
                           {"error_type", std::string(errors::TraitsOf(error_class).name)}});
+  }
+  Counter& TransferCounter(absl::string_view operation, absl::string_view code) {
+    return transfer_errors_.Add(
+        {{"operation", std::string(operation)}, {"code", std::string(code)}});
   }
   Counter& RpcCounter(absl::string_view method, absl::string_view code) {
     return rpc_handled_.Add(
@@ -246,6 +267,17 @@ class Implementation final : public PrometheusMetrics {
           .Add({});
   Labelled<Counter> device_events_{
       Counters("kiln_device_events_total", "Boards that arrived and left."), "action"};
+  Labelled<Counter> found_{Counters("kiln_device_found_total",
+                                    "Boards found on the USB bus, by the event that told of them "
+                                    "or by the scan that needs none."),
+                           "by"};
+  Labelled<Gauge> hotplug_{
+      Gauges("kiln_hotplug_mode_info",
+             "1 for the way in which arrivals are learnt of: udev, netlink, or poll alone."),
+      "mode"};
+  prometheus::Family<Counter>& transfer_errors_ =
+      Counters("kiln_usb_transfer_errors_total",
+               "Transfers of Kiln's own USB drivers that failed, by operation and libusb's code.");
   Labelled<Counter> mac_requests_{
       Counters("kiln_mac_requests_total", "Comparisons of a board's own report with its order."),
       "result"};
@@ -270,7 +302,9 @@ class Implementation final : public PrometheusMetrics {
                                 "When a deployment last succeeded; 0 before the first.")
                              .Add({});
   Labelled<Gauge> health_{
-      Gauges("kiln_health_check_status", "1 when the check passes, 0 when it fails or never ran."),
+      Gauges("kiln_health_check_status",
+             "1 when the check passes or, if it is critical, only degrades the station; 0 when it "
+             "fails or never ran."),
       "check"};
   Gauge& subscribers_ = Gauges("kiln_event_subscribers", "Open event streams.").Add({});
   Counter& dropped_ =
@@ -298,6 +332,9 @@ class Nothing final : public Metrics {
   void SetBoardsConnected(absl::string_view, int) override {}
   void BoardIdentified(absl::Duration) override {}
   void NetworkChecked(bool) override {}
+  void DeviceFound(absl::string_view) override {}
+  void SetHotplugMode(absl::string_view) override {}
+  void UsbTransferFailed(absl::string_view, absl::string_view) override {}
   void IdentityChecked(bool) override {}
   void RecordExported(bool, absl::Duration) override {}
   void LedgerTransaction(absl::Duration, bool) override {}

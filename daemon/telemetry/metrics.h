@@ -38,9 +38,17 @@ class Metrics {
   virtual void BoardIdentified(absl::Duration elapsed) = 0;
   // Whether a board answered when it was asked over the network.
   virtual void NetworkChecked(bool up) = 0;
+  // A board on the USB bus was found after start; `by`: event, scan.
+  virtual void DeviceFound(absl::string_view by) = 0;
+  // How arrivals are learnt of: udev, netlink, or poll for the scan alone.
+  virtual void SetHotplugMode(absl::string_view mode) = 0;
+  // A transfer of Kiln's own USB drivers failed: ports::UsbContext::ErrorObserver's words.
+  virtual void UsbTransferFailed(absl::string_view operation, absl::string_view code) = 0;
   virtual void IdentityChecked(bool matched) = 0;
   virtual void RecordExported(bool ok, absl::Duration elapsed) = 0;
   virtual void LedgerTransaction(absl::Duration elapsed, bool ok) = 0;
+  // `ok` also for a critical check that only degrades the station: an alert on a critical check
+  // is not to fire for it.
   virtual void SetHealthCheck(absl::string_view check, bool ok) = 0;
   virtual void SetEventSubscribers(int count) = 0;
   virtual void EventsDropped(int count) = 0;

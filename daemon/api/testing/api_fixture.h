@@ -3,8 +3,11 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "base/random.h"
 #include "daemon/api/event_hub.h"
 #include "daemon/api/rpc_error.h"
@@ -44,6 +47,11 @@ class ApiTest : public ::testing::Test {
     parts_.metrics = metrics_.get();
     parts_.clock = &base::SystemClock();
     parts_.identify = [this](ports::StreamOpener&, const base::Cancellation&) { return facts_; };
+    parts_.power_cycle = [this](const boards::UsbFacts& usb, absl::Duration off_time,
+                                const base::Cancellation&) {
+      power_cycles_.push_back(absl::StrCat(usb.topology, " ", absl::FormatDuration(off_time)));
+      return power_result_;
+    };
     parts_.facts.station_id = "test";
     parts_.import_limits.max_package_bytes = uint64_t{3} << 20;
     options_.socket_path = folder_.Path("run/kilnd.sock");
@@ -112,6 +120,8 @@ class ApiTest : public ::testing::Test {
   telemetry::HealthMonitor health_{{}, base::SystemClock(), *metrics_};
   absl::StatusOr<esp::BoardFacts> facts_ = esp::BoardFacts{
       .chip = esp::Chip::kEsp32C3, .mac = {0x7c, 0xdf, 0xa1, 0, 0, 1}, .flash_size_bytes = 4 << 20};
+  std::vector<std::string> power_cycles_;  // written by calls, read between them
+  absl::Status power_result_;
   ApiParts parts_;
   ServerOptions options_;
   std::unique_ptr<Server> server_;

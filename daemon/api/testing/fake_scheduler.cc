@@ -81,7 +81,7 @@ absl::Status FakeScheduler::WithIdlePort(const std::string& port,
   {
     absl::MutexLock lock(&mutex_);
     if (port == busy_port_) {
-      return errors::MakeError(errors::ErrorCode::kStationBusy, "a deployment uses the port");
+      return errors::MakeError(errors::ErrorCode::kBoardInUse, "a deployment uses the port");
     }
   }
   return use();

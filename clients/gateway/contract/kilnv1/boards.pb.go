@@ -9,6 +9,7 @@ package kilnv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -81,6 +82,58 @@ func (Board_State) EnumDescriptor() ([]byte, []int) {
 	return file_kiln_v1_boards_proto_rawDescGZIP(), []int{0, 0}
 }
 
+// How the station reaches the board.
+type UsbConnection_Driver int32
+
+const (
+	UsbConnection_DRIVER_UNSPECIFIED UsbConnection_Driver = 0
+	// Through the kernel's terminal.
+	UsbConnection_DRIVER_KERNEL UsbConnection_Driver = 1
+	// Through Kiln's own driver.
+	UsbConnection_DRIVER_KILN UsbConnection_Driver = 2
+)
+
+// Enum value maps for UsbConnection_Driver.
+var (
+	UsbConnection_Driver_name = map[int32]string{
+		0: "DRIVER_UNSPECIFIED",
+		1: "DRIVER_KERNEL",
+		2: "DRIVER_KILN",
+	}
+	UsbConnection_Driver_value = map[string]int32{
+		"DRIVER_UNSPECIFIED": 0,
+		"DRIVER_KERNEL":      1,
+		"DRIVER_KILN":        2,
+	}
+)
+
+func (x UsbConnection_Driver) Enum() *UsbConnection_Driver {
+	p := new(UsbConnection_Driver)
+	*p = x
+	return p
+}
+
+func (x UsbConnection_Driver) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (UsbConnection_Driver) Descriptor() protoreflect.EnumDescriptor {
+	return file_kiln_v1_boards_proto_enumTypes[1].Descriptor()
+}
+
+func (UsbConnection_Driver) Type() protoreflect.EnumType {
+	return &file_kiln_v1_boards_proto_enumTypes[1]
+}
+
+func (x UsbConnection_Driver) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use UsbConnection_Driver.Descriptor instead.
+func (UsbConnection_Driver) EnumDescriptor() ([]byte, []int) {
+	return file_kiln_v1_boards_proto_rawDescGZIP(), []int{1, 0}
+}
+
 // A port and the board at it, if any.
 type Board struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -106,7 +159,9 @@ type Board struct {
 	Deployment string   `protobuf:"bytes,10,opt,name=deployment,proto3" json:"deployment,omitempty"`
 	Failure    *Failure `protobuf:"bytes,11,opt,name=failure,proto3" json:"failure,omitempty"`
 	// When the board was last seen to arrive or leave.
-	ChangeTime    *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=change_time,json=changeTime,proto3" json:"change_time,omitempty"`
+	ChangeTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=change_time,json=changeTime,proto3" json:"change_time,omitempty"`
+	// Of boards on the USB bus; kept for the port when the board leaves.
+	Usb           *UsbConnection `protobuf:"bytes,13,opt,name=usb,proto3" json:"usb,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -225,6 +280,165 @@ func (x *Board) GetChangeTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Board) GetUsb() *UsbConnection {
+	if x != nil {
+		return x.Usb
+	}
+	return nil
+}
+
+// A board's place on the USB bus, and what the bus says of it.
+type UsbConnection struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// USB ids: 0x10c4 and 0xea60.
+	VendorId  uint32 `protobuf:"varint,1,opt,name=vendor_id,json=vendorId,proto3" json:"vendor_id,omitempty"`
+	ProductId uint32 `protobuf:"varint,2,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
+	// Bus and hub ports: "1-2.3".
+	Topology string `protobuf:"bytes,3,opt,name=topology,proto3" json:"topology,omitempty"`
+	// The hub it is plugged into, "1-2", or "usb1" for a port of the computer itself.
+	Hub string `protobuf:"bytes,4,opt,name=hub,proto3" json:"hub,omitempty"`
+	// The hub's port, from 1.
+	HubPort uint32 `protobuf:"varint,5,opt,name=hub_port,json=hubPort,proto3" json:"hub_port,omitempty"`
+	// How many ports the hub has; 0 when unknown.
+	HubPortCount uint32 `protobuf:"varint,6,opt,name=hub_port_count,json=hubPortCount,proto3" json:"hub_port_count,omitempty"`
+	// Hubs between the computer and the board.
+	Depth uint32 `protobuf:"varint,7,opt,name=depth,proto3" json:"depth,omitempty"`
+	// In Mbit/s: 1.5, 12, 480, 5000; 0 when unknown.
+	SpeedMbps float64 `protobuf:"fixed64,8,opt,name=speed_mbps,json=speedMbps,proto3" json:"speed_mbps,omitempty"`
+	// The most the board may draw, by its own descriptor, in mA; 0 when unknown.
+	MaxPowerMa uint32 `protobuf:"varint,9,opt,name=max_power_ma,json=maxPowerMa,proto3" json:"max_power_ma,omitempty"`
+	// Whether PowerCycleBoard can be tried.
+	PowerSwitch bool                 `protobuf:"varint,10,opt,name=power_switch,json=powerSwitch,proto3" json:"power_switch,omitempty"`
+	Driver      UsbConnection_Driver `protobuf:"varint,11,opt,name=driver,proto3,enum=kiln.v1.UsbConnection_Driver" json:"driver,omitempty"`
+	// The kernel's driver that has the board: "cp210x"; empty when none.
+	KernelDriver string `protobuf:"bytes,12,opt,name=kernel_driver,json=kernelDriver,proto3" json:"kernel_driver,omitempty"`
+	// Why this driver, in English.
+	DriverReason  string `protobuf:"bytes,13,opt,name=driver_reason,json=driverReason,proto3" json:"driver_reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UsbConnection) Reset() {
+	*x = UsbConnection{}
+	mi := &file_kiln_v1_boards_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UsbConnection) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UsbConnection) ProtoMessage() {}
+
+func (x *UsbConnection) ProtoReflect() protoreflect.Message {
+	mi := &file_kiln_v1_boards_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UsbConnection.ProtoReflect.Descriptor instead.
+func (*UsbConnection) Descriptor() ([]byte, []int) {
+	return file_kiln_v1_boards_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *UsbConnection) GetVendorId() uint32 {
+	if x != nil {
+		return x.VendorId
+	}
+	return 0
+}
+
+func (x *UsbConnection) GetProductId() uint32 {
+	if x != nil {
+		return x.ProductId
+	}
+	return 0
+}
+
+func (x *UsbConnection) GetTopology() string {
+	if x != nil {
+		return x.Topology
+	}
+	return ""
+}
+
+func (x *UsbConnection) GetHub() string {
+	if x != nil {
+		return x.Hub
+	}
+	return ""
+}
+
+func (x *UsbConnection) GetHubPort() uint32 {
+	if x != nil {
+		return x.HubPort
+	}
+	return 0
+}
+
+func (x *UsbConnection) GetHubPortCount() uint32 {
+	if x != nil {
+		return x.HubPortCount
+	}
+	return 0
+}
+
+func (x *UsbConnection) GetDepth() uint32 {
+	if x != nil {
+		return x.Depth
+	}
+	return 0
+}
+
+func (x *UsbConnection) GetSpeedMbps() float64 {
+	if x != nil {
+		return x.SpeedMbps
+	}
+	return 0
+}
+
+func (x *UsbConnection) GetMaxPowerMa() uint32 {
+	if x != nil {
+		return x.MaxPowerMa
+	}
+	return 0
+}
+
+func (x *UsbConnection) GetPowerSwitch() bool {
+	if x != nil {
+		return x.PowerSwitch
+	}
+	return false
+}
+
+func (x *UsbConnection) GetDriver() UsbConnection_Driver {
+	if x != nil {
+		return x.Driver
+	}
+	return UsbConnection_DRIVER_UNSPECIFIED
+}
+
+func (x *UsbConnection) GetKernelDriver() string {
+	if x != nil {
+		return x.KernelDriver
+	}
+	return ""
+}
+
+func (x *UsbConnection) GetDriverReason() string {
+	if x != nil {
+		return x.DriverReason
+	}
+	return ""
+}
+
 type ListBoardsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 1 to 1000; 0 means 100.
@@ -236,7 +450,7 @@ type ListBoardsRequest struct {
 
 func (x *ListBoardsRequest) Reset() {
 	*x = ListBoardsRequest{}
-	mi := &file_kiln_v1_boards_proto_msgTypes[1]
+	mi := &file_kiln_v1_boards_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -248,7 +462,7 @@ func (x *ListBoardsRequest) String() string {
 func (*ListBoardsRequest) ProtoMessage() {}
 
 func (x *ListBoardsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kiln_v1_boards_proto_msgTypes[1]
+	mi := &file_kiln_v1_boards_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -261,7 +475,7 @@ func (x *ListBoardsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBoardsRequest.ProtoReflect.Descriptor instead.
 func (*ListBoardsRequest) Descriptor() ([]byte, []int) {
-	return file_kiln_v1_boards_proto_rawDescGZIP(), []int{1}
+	return file_kiln_v1_boards_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ListBoardsRequest) GetPageSize() int32 {
@@ -289,7 +503,7 @@ type ListBoardsResponse struct {
 
 func (x *ListBoardsResponse) Reset() {
 	*x = ListBoardsResponse{}
-	mi := &file_kiln_v1_boards_proto_msgTypes[2]
+	mi := &file_kiln_v1_boards_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -301,7 +515,7 @@ func (x *ListBoardsResponse) String() string {
 func (*ListBoardsResponse) ProtoMessage() {}
 
 func (x *ListBoardsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kiln_v1_boards_proto_msgTypes[2]
+	mi := &file_kiln_v1_boards_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -314,7 +528,7 @@ func (x *ListBoardsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBoardsResponse.ProtoReflect.Descriptor instead.
 func (*ListBoardsResponse) Descriptor() ([]byte, []int) {
-	return file_kiln_v1_boards_proto_rawDescGZIP(), []int{2}
+	return file_kiln_v1_boards_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ListBoardsResponse) GetBoards() []*Board {
@@ -341,7 +555,7 @@ type GetBoardRequest struct {
 
 func (x *GetBoardRequest) Reset() {
 	*x = GetBoardRequest{}
-	mi := &file_kiln_v1_boards_proto_msgTypes[3]
+	mi := &file_kiln_v1_boards_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -353,7 +567,7 @@ func (x *GetBoardRequest) String() string {
 func (*GetBoardRequest) ProtoMessage() {}
 
 func (x *GetBoardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kiln_v1_boards_proto_msgTypes[3]
+	mi := &file_kiln_v1_boards_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -366,7 +580,7 @@ func (x *GetBoardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBoardRequest.ProtoReflect.Descriptor instead.
 func (*GetBoardRequest) Descriptor() ([]byte, []int) {
-	return file_kiln_v1_boards_proto_rawDescGZIP(), []int{3}
+	return file_kiln_v1_boards_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetBoardRequest) GetName() string {
@@ -386,7 +600,7 @@ type IdentifyBoardRequest struct {
 
 func (x *IdentifyBoardRequest) Reset() {
 	*x = IdentifyBoardRequest{}
-	mi := &file_kiln_v1_boards_proto_msgTypes[4]
+	mi := &file_kiln_v1_boards_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -398,7 +612,7 @@ func (x *IdentifyBoardRequest) String() string {
 func (*IdentifyBoardRequest) ProtoMessage() {}
 
 func (x *IdentifyBoardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kiln_v1_boards_proto_msgTypes[4]
+	mi := &file_kiln_v1_boards_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -411,7 +625,7 @@ func (x *IdentifyBoardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IdentifyBoardRequest.ProtoReflect.Descriptor instead.
 func (*IdentifyBoardRequest) Descriptor() ([]byte, []int) {
-	return file_kiln_v1_boards_proto_rawDescGZIP(), []int{4}
+	return file_kiln_v1_boards_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *IdentifyBoardRequest) GetName() string {
@@ -421,11 +635,65 @@ func (x *IdentifyBoardRequest) GetName() string {
 	return ""
 }
 
+type PowerCycleBoardRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "boards/{port}".
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// How long the port stays off; 100 ms to 30 s, 1 s when unset.
+	OffTime       *durationpb.Duration `protobuf:"bytes,2,opt,name=off_time,json=offTime,proto3" json:"off_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PowerCycleBoardRequest) Reset() {
+	*x = PowerCycleBoardRequest{}
+	mi := &file_kiln_v1_boards_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PowerCycleBoardRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PowerCycleBoardRequest) ProtoMessage() {}
+
+func (x *PowerCycleBoardRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kiln_v1_boards_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PowerCycleBoardRequest.ProtoReflect.Descriptor instead.
+func (*PowerCycleBoardRequest) Descriptor() ([]byte, []int) {
+	return file_kiln_v1_boards_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *PowerCycleBoardRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PowerCycleBoardRequest) GetOffTime() *durationpb.Duration {
+	if x != nil {
+		return x.OffTime
+	}
+	return nil
+}
+
 var File_kiln_v1_boards_proto protoreflect.FileDescriptor
 
 const file_kiln_v1_boards_proto_rawDesc = "" +
 	"\n" +
-	"\x14kiln/v1/boards.proto\x12\akiln.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14kiln/v1/errors.proto\"\xe5\x03\n" +
+	"\x14kiln/v1/boards.proto\x12\akiln.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14kiln/v1/errors.proto\"\x8f\x04\n" +
 	"\x05Board\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04port\x18\x02 \x01(\tR\x04port\x12\x14\n" +
@@ -442,14 +710,37 @@ const file_kiln_v1_boards_proto_rawDesc = "" +
 	"deployment\x12*\n" +
 	"\afailure\x18\v \x01(\v2\x10.kiln.v1.FailureR\afailure\x12;\n" +
 	"\vchange_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"changeTime\"e\n" +
+	"changeTime\x12(\n" +
+	"\x03usb\x18\r \x01(\v2\x16.kiln.v1.UsbConnectionR\x03usb\"e\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fSTATE_ABSENT\x10\x01\x12\x0f\n" +
 	"\vSTATE_READY\x10\x02\x12\x0e\n" +
 	"\n" +
 	"STATE_BUSY\x10\x03\x12\x12\n" +
-	"\x0eSTATE_UNUSABLE\x10\x04\"O\n" +
+	"\x0eSTATE_UNUSABLE\x10\x04\"\xfb\x03\n" +
+	"\rUsbConnection\x12\x1b\n" +
+	"\tvendor_id\x18\x01 \x01(\rR\bvendorId\x12\x1d\n" +
+	"\n" +
+	"product_id\x18\x02 \x01(\rR\tproductId\x12\x1a\n" +
+	"\btopology\x18\x03 \x01(\tR\btopology\x12\x10\n" +
+	"\x03hub\x18\x04 \x01(\tR\x03hub\x12\x19\n" +
+	"\bhub_port\x18\x05 \x01(\rR\ahubPort\x12$\n" +
+	"\x0ehub_port_count\x18\x06 \x01(\rR\fhubPortCount\x12\x14\n" +
+	"\x05depth\x18\a \x01(\rR\x05depth\x12\x1d\n" +
+	"\n" +
+	"speed_mbps\x18\b \x01(\x01R\tspeedMbps\x12 \n" +
+	"\fmax_power_ma\x18\t \x01(\rR\n" +
+	"maxPowerMa\x12!\n" +
+	"\fpower_switch\x18\n" +
+	" \x01(\bR\vpowerSwitch\x125\n" +
+	"\x06driver\x18\v \x01(\x0e2\x1d.kiln.v1.UsbConnection.DriverR\x06driver\x12#\n" +
+	"\rkernel_driver\x18\f \x01(\tR\fkernelDriver\x12#\n" +
+	"\rdriver_reason\x18\r \x01(\tR\fdriverReason\"D\n" +
+	"\x06Driver\x12\x16\n" +
+	"\x12DRIVER_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rDRIVER_KERNEL\x10\x01\x12\x0f\n" +
+	"\vDRIVER_KILN\x10\x02\"O\n" +
 	"\x11ListBoardsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -460,12 +751,16 @@ const file_kiln_v1_boards_proto_rawDesc = "" +
 	"\x0fGetBoardRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"*\n" +
 	"\x14IdentifyBoardRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name2\xc5\x01\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"b\n" +
+	"\x16PowerCycleBoardRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x124\n" +
+	"\boff_time\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\aoffTime2\x89\x02\n" +
 	"\x06Boards\x12E\n" +
 	"\n" +
 	"ListBoards\x12\x1a.kiln.v1.ListBoardsRequest\x1a\x1b.kiln.v1.ListBoardsResponse\x124\n" +
 	"\bGetBoard\x12\x18.kiln.v1.GetBoardRequest\x1a\x0e.kiln.v1.Board\x12>\n" +
-	"\rIdentifyBoard\x12\x1d.kiln.v1.IdentifyBoardRequest\x1a\x0e.kiln.v1.BoardB\x82\x01\n" +
+	"\rIdentifyBoard\x12\x1d.kiln.v1.IdentifyBoardRequest\x1a\x0e.kiln.v1.Board\x12B\n" +
+	"\x0fPowerCycleBoard\x12\x1f.kiln.v1.PowerCycleBoardRequest\x1a\x0e.kiln.v1.BoardB\x82\x01\n" +
 	"\vcom.kiln.v1B\vBoardsProtoP\x01Z)kiln.local/gateway/contract/kilnv1;kilnv1\xa2\x02\x03KXX\xaa\x02\aKiln.V1\xca\x02\aKiln\\V1\xe2\x02\x13Kiln\\V1\\GPBMetadata\xea\x02\bKiln::V1b\x06proto3"
 
 var (
@@ -480,34 +775,43 @@ func file_kiln_v1_boards_proto_rawDescGZIP() []byte {
 	return file_kiln_v1_boards_proto_rawDescData
 }
 
-var file_kiln_v1_boards_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_kiln_v1_boards_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_kiln_v1_boards_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_kiln_v1_boards_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_kiln_v1_boards_proto_goTypes = []any{
-	(Board_State)(0),              // 0: kiln.v1.Board.State
-	(*Board)(nil),                 // 1: kiln.v1.Board
-	(*ListBoardsRequest)(nil),     // 2: kiln.v1.ListBoardsRequest
-	(*ListBoardsResponse)(nil),    // 3: kiln.v1.ListBoardsResponse
-	(*GetBoardRequest)(nil),       // 4: kiln.v1.GetBoardRequest
-	(*IdentifyBoardRequest)(nil),  // 5: kiln.v1.IdentifyBoardRequest
-	(*Failure)(nil),               // 6: kiln.v1.Failure
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(Board_State)(0),               // 0: kiln.v1.Board.State
+	(UsbConnection_Driver)(0),      // 1: kiln.v1.UsbConnection.Driver
+	(*Board)(nil),                  // 2: kiln.v1.Board
+	(*UsbConnection)(nil),          // 3: kiln.v1.UsbConnection
+	(*ListBoardsRequest)(nil),      // 4: kiln.v1.ListBoardsRequest
+	(*ListBoardsResponse)(nil),     // 5: kiln.v1.ListBoardsResponse
+	(*GetBoardRequest)(nil),        // 6: kiln.v1.GetBoardRequest
+	(*IdentifyBoardRequest)(nil),   // 7: kiln.v1.IdentifyBoardRequest
+	(*PowerCycleBoardRequest)(nil), // 8: kiln.v1.PowerCycleBoardRequest
+	(*Failure)(nil),                // 9: kiln.v1.Failure
+	(*timestamppb.Timestamp)(nil),  // 10: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),    // 11: google.protobuf.Duration
 }
 var file_kiln_v1_boards_proto_depIdxs = []int32{
-	0, // 0: kiln.v1.Board.state:type_name -> kiln.v1.Board.State
-	6, // 1: kiln.v1.Board.failure:type_name -> kiln.v1.Failure
-	7, // 2: kiln.v1.Board.change_time:type_name -> google.protobuf.Timestamp
-	1, // 3: kiln.v1.ListBoardsResponse.boards:type_name -> kiln.v1.Board
-	2, // 4: kiln.v1.Boards.ListBoards:input_type -> kiln.v1.ListBoardsRequest
-	4, // 5: kiln.v1.Boards.GetBoard:input_type -> kiln.v1.GetBoardRequest
-	5, // 6: kiln.v1.Boards.IdentifyBoard:input_type -> kiln.v1.IdentifyBoardRequest
-	3, // 7: kiln.v1.Boards.ListBoards:output_type -> kiln.v1.ListBoardsResponse
-	1, // 8: kiln.v1.Boards.GetBoard:output_type -> kiln.v1.Board
-	1, // 9: kiln.v1.Boards.IdentifyBoard:output_type -> kiln.v1.Board
-	7, // [7:10] is the sub-list for method output_type
-	4, // [4:7] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	0,  // 0: kiln.v1.Board.state:type_name -> kiln.v1.Board.State
+	9,  // 1: kiln.v1.Board.failure:type_name -> kiln.v1.Failure
+	10, // 2: kiln.v1.Board.change_time:type_name -> google.protobuf.Timestamp
+	3,  // 3: kiln.v1.Board.usb:type_name -> kiln.v1.UsbConnection
+	1,  // 4: kiln.v1.UsbConnection.driver:type_name -> kiln.v1.UsbConnection.Driver
+	2,  // 5: kiln.v1.ListBoardsResponse.boards:type_name -> kiln.v1.Board
+	11, // 6: kiln.v1.PowerCycleBoardRequest.off_time:type_name -> google.protobuf.Duration
+	4,  // 7: kiln.v1.Boards.ListBoards:input_type -> kiln.v1.ListBoardsRequest
+	6,  // 8: kiln.v1.Boards.GetBoard:input_type -> kiln.v1.GetBoardRequest
+	7,  // 9: kiln.v1.Boards.IdentifyBoard:input_type -> kiln.v1.IdentifyBoardRequest
+	8,  // 10: kiln.v1.Boards.PowerCycleBoard:input_type -> kiln.v1.PowerCycleBoardRequest
+	5,  // 11: kiln.v1.Boards.ListBoards:output_type -> kiln.v1.ListBoardsResponse
+	2,  // 12: kiln.v1.Boards.GetBoard:output_type -> kiln.v1.Board
+	2,  // 13: kiln.v1.Boards.IdentifyBoard:output_type -> kiln.v1.Board
+	2,  // 14: kiln.v1.Boards.PowerCycleBoard:output_type -> kiln.v1.Board
+	11, // [11:15] is the sub-list for method output_type
+	7,  // [7:11] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_kiln_v1_boards_proto_init() }
@@ -521,8 +825,8 @@ func file_kiln_v1_boards_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kiln_v1_boards_proto_rawDesc), len(file_kiln_v1_boards_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   5,
+			NumEnums:      2,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

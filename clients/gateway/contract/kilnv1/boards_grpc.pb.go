@@ -19,9 +19,10 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Boards_ListBoards_FullMethodName    = "/kiln.v1.Boards/ListBoards"
-	Boards_GetBoard_FullMethodName      = "/kiln.v1.Boards/GetBoard"
-	Boards_IdentifyBoard_FullMethodName = "/kiln.v1.Boards/IdentifyBoard"
+	Boards_ListBoards_FullMethodName      = "/kiln.v1.Boards/ListBoards"
+	Boards_GetBoard_FullMethodName        = "/kiln.v1.Boards/GetBoard"
+	Boards_IdentifyBoard_FullMethodName   = "/kiln.v1.Boards/IdentifyBoard"
+	Boards_PowerCycleBoard_FullMethodName = "/kiln.v1.Boards/PowerCycleBoard"
 )
 
 // BoardsClient is the client API for Boards service.
@@ -35,6 +36,10 @@ type BoardsClient interface {
 	// Connects to the board's loader, reads chip, MAC and flash size, and lets it boot again.
 	// FAILED_PRECONDITION while a deployment uses the port.
 	IdentifyBoard(ctx context.Context, in *IdentifyBoardRequest, opts ...grpc.CallOption) (*Board, error)
+	// Switches the board's USB hub port off and on again, and answers when the board is back; it may
+	// take half a minute. FAILED_PRECONDITION while a deployment uses the port, and where the hub
+	// cannot switch the port (PORT_POWER_UNSUPPORTED; see UsbConnection.power_switch).
+	PowerCycleBoard(ctx context.Context, in *PowerCycleBoardRequest, opts ...grpc.CallOption) (*Board, error)
 }
 
 type boardsClient struct {
@@ -75,6 +80,16 @@ func (c *boardsClient) IdentifyBoard(ctx context.Context, in *IdentifyBoardReque
 	return out, nil
 }
 
+func (c *boardsClient) PowerCycleBoard(ctx context.Context, in *PowerCycleBoardRequest, opts ...grpc.CallOption) (*Board, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Board)
+	err := c.cc.Invoke(ctx, Boards_PowerCycleBoard_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // BoardsServer is the server API for Boards service.
 // All implementations must embed UnimplementedBoardsServer
 // for forward compatibility.
@@ -86,6 +101,10 @@ type BoardsServer interface {
 	// Connects to the board's loader, reads chip, MAC and flash size, and lets it boot again.
 	// FAILED_PRECONDITION while a deployment uses the port.
 	IdentifyBoard(context.Context, *IdentifyBoardRequest) (*Board, error)
+	// Switches the board's USB hub port off and on again, and answers when the board is back; it may
+	// take half a minute. FAILED_PRECONDITION while a deployment uses the port, and where the hub
+	// cannot switch the port (PORT_POWER_UNSUPPORTED; see UsbConnection.power_switch).
+	PowerCycleBoard(context.Context, *PowerCycleBoardRequest) (*Board, error)
 	mustEmbedUnimplementedBoardsServer()
 }
 
@@ -104,6 +123,9 @@ func (UnimplementedBoardsServer) GetBoard(context.Context, *GetBoardRequest) (*B
 }
 func (UnimplementedBoardsServer) IdentifyBoard(context.Context, *IdentifyBoardRequest) (*Board, error) {
 	return nil, status.Error(codes.Unimplemented, "method IdentifyBoard not implemented")
+}
+func (UnimplementedBoardsServer) PowerCycleBoard(context.Context, *PowerCycleBoardRequest) (*Board, error) {
+	return nil, status.Error(codes.Unimplemented, "method PowerCycleBoard not implemented")
 }
 func (UnimplementedBoardsServer) mustEmbedUnimplementedBoardsServer() {}
 func (UnimplementedBoardsServer) testEmbeddedByValue()                {}
@@ -180,6 +202,24 @@ func _Boards_IdentifyBoard_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Boards_PowerCycleBoard_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PowerCycleBoardRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BoardsServer).PowerCycleBoard(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Boards_PowerCycleBoard_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BoardsServer).PowerCycleBoard(ctx, req.(*PowerCycleBoardRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Boards_ServiceDesc is the grpc.ServiceDesc for Boards service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -198,6 +238,10 @@ var Boards_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "IdentifyBoard",
 			Handler:    _Boards_IdentifyBoard_Handler,
+		},
+		{
+			MethodName: "PowerCycleBoard",
+			Handler:    _Boards_PowerCycleBoard_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -1,0 +1,167 @@
+// The USB source and the registry with the real libusb and its hotplug events, on a mocked bus.
+// Runs under umockdev-wrapper.
+
+#include <algorithm>
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "daemon/boards/create_registry.h"
+#include "daemon/boards/usb_scan.h"
+#include "daemon/ports/usb/usb_context.h"
+#include "daemon/ports/usb/usb_serial.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "simulator/usb/mock/mocked_usb_bus.h"
+#include "simulator/usb/usb_models.h"
+
+namespace kiln::boards {
+namespace {
+
+class UsbHotplugTest : public ::testing::Test {
+ protected:
+  UsbHotplugTest() : context_(std::move(ports::UsbContext::Create()).value()) {
+    UsbDrivers drivers;
+    drivers.own = [this](const ports::UsbPlace& place, const ports::UsbAdapter& adapter) {
+      return ports::MakeUsbSerialOpener(*context_, base::SystemClock(), place, adapter);
+    };
+    std::vector<std::unique_ptr<PortSource>> sources;
+    sources.push_back(MakeUsbScan({}, std::move(drivers), base::SystemClock()));
+    registry_ = CreateRegistry(std::move(sources), base::SystemClock());
+    registry_->SetObserver([this](const BoardInfo&) {
+      absl::MutexLock lock(&mutex_);
+      ++changes_;
+    });
+    context_->SetHotplugObserver([this] {
+      if (!lose_events_) registry_->Wake();
+      absl::MutexLock lock(&mutex_);
+      ++events_;
+    });
+    EXPECT_TRUE(registry_->Start().ok());
+  }
+  ~UsbHotplugTest() override {
+    context_->SetHotplugObserver(nullptr);
+    registry_->Stop();
+  }
+
+  void Plug(const std::string& place) {
+    auto model = simulator::MakeUsbModel("cp2102", simulator::BoardConfig());
+    ASSERT_TRUE(model.ok()) << model.status();
+    bus_.Plug(place, *std::move(model), {.kernel_driver = "cp210x"});
+  }
+
+  int events() {
+    absl::MutexLock lock(&mutex_);
+    return events_;
+  }
+  // Does something that libusb tells one event of, and waits for that: the mocked bus's socket
+  // holds few, and umockdev takes a full one for its own failure.
+  void WithEvent(const std::function<void()>& change) {
+    const int before = events();
+    change();
+    absl::MutexLock lock(&mutex_);
+    const auto told = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return events_ > before; };
+    ASSERT_TRUE(mutex_.AwaitWithTimeout(absl::Condition(&told), absl::Seconds(30)));
+  }
+
+  // Waits until the boards are as `wanted` says.
+  bool Await(const std::function<bool(const std::vector<BoardInfo>&)>& wanted) {
+    const absl::Time end = absl::Now() + absl::Seconds(60);
+    for (;;) {
+      int seen = 0;
+      {
+        absl::MutexLock lock(&mutex_);
+        seen = changes_;
+      }
+      if (wanted(registry_->List())) return true;
+      absl::MutexLock lock(&mutex_);
+      const auto more = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return changes_ != seen; };
+      if (!mutex_.AwaitWithDeadline(absl::Condition(&more), end)) return false;
+    }
+  }
+  bool AwaitPresence(const std::string& port, bool present) {
+    return Await([&](const std::vector<BoardInfo>& boards) {
+      return std::any_of(boards.begin(), boards.end(), [&](const BoardInfo& board) {
+        return board.port == port && board.present == present;
+      });
+    });
+  }
+
+  simulator::MockedUsbBus bus_;  // before libusb looks at it
+  std::unique_ptr<ports::UsbContext> context_;
+  std::atomic<bool> lose_events_ = false;
+  absl::Mutex mutex_;
+  int events_ ABSL_GUARDED_BY(mutex_) = 0;
+  int changes_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::unique_ptr<Registry> registry_;
+};
+
+TEST_F(UsbHotplugTest, EventsTellOfArrivalsAndDepartures) {
+  ASSERT_TRUE(context_->has_hotplug());
+  for (int round = 1; round <= 5; ++round) {
+    Plug("1-2.3");
+    ASSERT_TRUE(AwaitPresence("usb-1-2.3", true)) << round;
+    EXPECT_EQ(registry_->Get("usb-1-2.3")->found_by, FoundBy::kEvent) << round;
+    EXPECT_EQ(registry_->Get("usb-1-2.3")->arrival, static_cast<uint64_t>(round));
+    bus_.Unplug("1-2.3");
+    ASSERT_TRUE(AwaitPresence("usb-1-2.3", false)) << round;
+  }
+  EXPECT_GE(events(), 10);
+}
+
+TEST_F(UsbHotplugTest, AHubWith32BoardsIsResetAndNoneIsLost) {
+  constexpr int kBoards = 32;
+  std::vector<std::string> places;
+  for (int i = 1; i <= kBoards; ++i) places.push_back(absl::StrCat("1-2.", i));
+  for (const std::string& place : places) WithEvent([&] { Plug(place); });
+  const auto all_there = [](uint64_t arrival) {
+    return [arrival](const std::vector<BoardInfo>& boards) {
+      return boards.size() == kBoards &&
+             std::all_of(boards.begin(), boards.end(), [arrival](const BoardInfo& board) {
+               return board.present && board.arrival >= arrival;
+             });
+    };
+  };
+  ASSERT_TRUE(Await(all_there(1)));
+  std::vector<std::string> names;
+  for (const BoardInfo& board : registry_->List()) names.push_back(board.port);
+
+  // The hub is reset: all leave, all come back under new numbers.
+  std::map<std::string, std::unique_ptr<simulator::UsbDeviceModel>> models;
+  for (const std::string& place : places) {
+    WithEvent([&] { models[place] = bus_.Unplug(place); });
+  }
+  for (const std::string& place : places) {
+    WithEvent([&] { bus_.Plug(place, std::move(models[place]), {.kernel_driver = "cp210x"}); });
+  }
+
+  ASSERT_TRUE(Await(all_there(2))) << "all have left and come back";
+  std::vector<std::string> names_after;
+  for (const BoardInfo& board : registry_->List()) names_after.push_back(board.port);
+  EXPECT_EQ(names_after, names);
+}
+
+TEST_F(UsbHotplugTest, WhatLostEventsDoNotTellTheScanFinds) {
+  lose_events_ = true;
+  Plug("1-4");
+  ASSERT_TRUE(AwaitPresence("usb-1-4", true));
+  EXPECT_EQ(registry_->Get("usb-1-4")->found_by, FoundBy::kScan);
+  bus_.Unplug("1-4");
+  ASSERT_TRUE(AwaitPresence("usb-1-4", false));
+  lose_events_ = false;
+  Plug("1-5");
+  ASSERT_TRUE(AwaitPresence("usb-1-5", true));
+  EXPECT_EQ(registry_->Get("usb-1-5")->found_by, FoundBy::kEvent) << "later ones count again";
+}
+
+}  // namespace
+}  // namespace kiln::boards
