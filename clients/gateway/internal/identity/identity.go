@@ -71,15 +71,21 @@ func outgoing(ctx context.Context) context.Context {
 	return metadata.NewOutgoingContext(ctx, metadata.Pairs(roleKey, string(who.Role), actorKey, who.Name))
 }
 
-// DialOptions make every call of a connection carry the identity of its context.
+// DialOptions make every call of a connection carry the identity of its context, and keep to its role.
 func DialOptions() []grpc.DialOption {
 	return []grpc.DialOption{
 		grpc.WithChainUnaryInterceptor(func(ctx context.Context, method string, request, reply any,
 			conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
+			if err := check(From(ctx), method); err != nil {
+				return err
+			}
 			return invoke(outgoing(ctx), method, request, reply, conn, options...)
 		}),
 		grpc.WithChainStreamInterceptor(func(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn,
 			method string, stream grpc.Streamer, options ...grpc.CallOption) (grpc.ClientStream, error) {
+			if err := check(From(ctx), method); err != nil {
+				return nil, err
+			}
 			return stream(outgoing(ctx), desc, conn, method, options...)
 		}),
 	}

@@ -84,6 +84,28 @@ func TestTokenSaysWhoAndWhat(t *testing.T) {
 	}
 }
 
+func TestRolesAreKeptAlsoInFrontOfAStationThatKnowsNone(t *testing.T) {
+	b := signInBench(t)
+	for _, c := range []struct {
+		token, method, path, contentType string
+		status                           int
+	}{
+		{viewerToken, "GET", "/v1/deployments", "", 200},
+		{viewerToken, "GET", "/v1/deployments/1/record", "", 403},
+		{viewerToken, "POST", "/v1/deployments/1:reveal", "application/json", 403},
+		{viewerToken, "POST", "/v1/deployments", "application/json", 403},
+		{operatorToken, "POST", "/v1/deployments/1:reveal", "application/json", 200},
+		{operatorToken, "POST", "/v1/bundles:import?fileName=a.bin", "application/zip", 403},
+		{operatorToken, "POST", "/v1/ledger:verify", "application/json", 403},
+		{adminToken, "POST", "/v1/bundles:import?fileName=a.bin", "application/zip", 200},
+	} {
+		answer := b.do(b.request(c.method, c.path, "{}", "Content-Type: "+c.contentType, "Authorization: Bearer "+c.token))
+		if answer.status != c.status || c.status == 403 && answer.problem(t).Code != "NOT_ALLOWED" {
+			t.Errorf("%s %s answers %d %s to %s", c.method, c.path, answer.status, answer.body, c.token)
+		}
+	}
+}
+
 func TestSignInGivesACookieThatEndsWithTheSignOut(t *testing.T) {
 	b := signInBench(t)
 	answer, cookie := b.signIn(operatorToken)
