@@ -150,24 +150,23 @@ std::string DescribeRootHub(int bus) {
                   HubConfiguration(), {"Linux", "xHCI Host Controller", "0000:00:14.0"});
 }
 
-std::string TtyDevpath(const UsbTopology& place, int interface, absl::string_view name) {
+std::vector<std::string> TtyDevpaths(const UsbTopology& place, int interface,
+                                     absl::string_view name) {
   const std::string above = absl::StrFormat("%s/%s:1.%d", place.devpath(), place.name, interface);
   // Drivers of the serial core have a device of their own between.
-  return absl::StartsWith(name, "ttyUSB") ? absl::StrCat(above, "/", name, "/tty/", name)
-                                          : absl::StrCat(above, "/tty/", name);
+  if (!absl::StartsWith(name, "ttyUSB")) return {absl::StrCat(above, "/tty/", name)};
+  const std::string port = absl::StrCat(above, "/", name);
+  return {absl::StrCat(port, "/tty/", name), port};
 }
 
 std::string DescribeTty(const UsbTopology& place, int interface, absl::string_view name) {
-  const bool serial_core = absl::StartsWith(name, "ttyUSB");
-  const std::string devpath = TtyDevpath(place, interface, name);
+  const std::vector<std::string> devpaths = TtyDevpaths(place, interface, name);
   std::string text;
-  if (serial_core) {
-    absl::StrAppendFormat(&text, "P: %s/%s:1.%d/%s\nE: SUBSYSTEM=usb-serial\n\n", place.devpath(),
-                          place.name, interface, name);
+  if (devpaths.size() > 1) {
+    absl::StrAppend(&text, "P: ", devpaths[1], "\nE: SUBSYSTEM=usb-serial\n\n");
   }
-  absl::StrAppend(&text, "P: ", devpath, "\nE: SUBSYSTEM=tty\nE: DEVNAME=/dev/", name,
-                  "\nL: device=../../../",
-                  serial_core ? name : absl::StrCat(place.name, ":1.", interface), "\n\n");
+  absl::StrAppend(&text, "P: ", devpaths[0], "\nE: SUBSYSTEM=tty\nE: DEVNAME=/dev/", name,
+                  "\nL: device=../../\n\n");
   return text;
 }
 

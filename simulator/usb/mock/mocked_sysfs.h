@@ -37,7 +37,9 @@ std::string DescribeRootHub(int bus);
 
 // The terminal `name` ("ttyUSB0", "ttyACM0") that a driver has made of `interface`.
 std::string DescribeTty(const UsbTopology& place, int interface, absl::string_view name);
-std::string TtyDevpath(const UsbTopology& place, int interface, absl::string_view name);
+// What that made, the last first.
+std::vector<std::string> TtyDevpaths(const UsbTopology& place, int interface,
+                                     absl::string_view name);
 
 }  // namespace kiln::simulator
 

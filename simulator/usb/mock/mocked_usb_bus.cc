@@ -392,6 +392,7 @@ void MockedUsbBus::Attach(Slot& slot) {
     Notice(slot);
   }
   AddToTestbed(description);
+  UpdateTty(slot);
 }
 
 void MockedUsbBus::Detach(Slot& slot) {
@@ -403,6 +404,7 @@ void MockedUsbBus::Detach(Slot& slot) {
     attachment->node->Disconnect();
     attachment->slot = nullptr;
   }
+  UpdateTty(slot);
   for (int interface : attachment->node->interfaces()) {
     RemoveFromTestbed(absl::StrCat(slot.place.devpath(), "/", slot.place.name, ":1.", interface));
   }
@@ -451,9 +453,32 @@ void MockedUsbBus::OnClosed(gpointer data, GObject* client) {
   attachment->node->Vanished(reinterpret_cast<UMockdevIoctlClient*>(client));
 }
 
+bool MockedUsbBus::TtyWanted(const Slot& slot) {
+  return !slot.options.tty.empty() && slot.attachment != nullptr &&
+         slot.attachment->node->kernel_driver_bound();
+}
+
+void MockedUsbBus::UpdateTty(Slot& slot) {
+  constexpr int kInterface = 0;
+  bool wanted = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    wanted = TtyWanted(slot);
+    if (std::exchange(slot.tty_shown, wanted) == wanted) return;
+  }
+  if (wanted) {
+    AddToTestbed(DescribeTty(slot.place, kInterface, slot.options.tty));
+    return;
+  }
+  for (const std::string& devpath : TtyDevpaths(slot.place, kInterface, slot.options.tty)) {
+    RemoveFromTestbed(devpath);
+  }
+}
+
 bool MockedUsbBus::Stale(const Slot& slot) {
   if (slot.pulled) return false;
-  return slot.pull_requested || slot.model->times_left() != slot.times_left ||
+  return TtyWanted(slot) != slot.tty_shown || slot.pull_requested ||
+         slot.model->times_left() != slot.times_left ||
          slot.model->on_bus() != (slot.attachment != nullptr);
 }
 
@@ -509,9 +534,11 @@ void MockedUsbBus::RefreshStale() {
     }
   }
   for (Slot* slot : stale) {
+    UpdateTty(*slot);
     bool pulled = false;
     {
       absl::MutexLock lock(&mutex_);
+      if (!Stale(*slot)) continue;
       pulled = slot->pulled = std::exchange(slot->pull_requested, false);
       if (pulled) slot->model->Unplug();
       slot->times_left = slot->model->times_left();

@@ -27,6 +27,9 @@ namespace kiln::simulator {
 struct MockedDeviceOptions {
   // The kernel's driver that is bound to the device when it arrives ("cp210x"); empty: none.
   std::string kernel_driver;
+  // The terminal which that driver makes of the first interface while it is bound ("ttyUSB0"); in
+  // sysfs and events only, there is no node. Empty: none.
+  std::string tty;
   MockedDeviceFaults faults;
 };
 
@@ -97,6 +100,7 @@ class MockedUsbBus {
     uint64_t times_left = 0;                 // of the model, as far as it has been shown
     bool pull_requested = false;             // by a fault of its board
     bool pulled = false;
+    bool tty_shown = false;
   };
 
   static gboolean OnIoctl(UMockdevIoctlBase*, UMockdevIoctlClient* client, gpointer attachment);
@@ -118,6 +122,8 @@ class MockedUsbBus {
   void Run();
   // Whether what is on the bus is not what the model says.
   static bool Stale(const Slot& slot);
+  static bool TtyWanted(const Slot& slot);
+  void UpdateTty(Slot& slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(plug_mutex_);
   void RefreshStale();
   // Lets Run look again when `slot` has something for it.
   void Notice(Slot& slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
@@ -20,6 +21,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "simulator/demo_image.h"
 #include "simulator/usb/cdc_acm_model.h"
@@ -306,6 +308,33 @@ TEST_F(MockedUsbBusTest, KernelsDriverMustLetGoFirst) {
   EXPECT_EQ(libusb_release_interface(handle, 0), 0);
   EXPECT_TRUE(bus_.KernelDriverBound("1-1"));
   libusb_close(handle);
+}
+
+TEST_F(MockedUsbBusTest, TerminalComesAndGoesWithTheKernelsDriver) {
+  const std::filesystem::path device = "/sys/class/tty/ttyUSB0/device";
+  const auto await = [&](bool there) {
+    const absl::Time end = absl::Now() + kDeadline;
+    while (std::filesystem::exists(device) != there) {
+      if (absl::Now() > end) return false;
+      absl::SleepFor(absl::Milliseconds(1));
+    }
+    return true;
+  };
+  bus_.Plug("1-1", Cp2102(), {.kernel_driver = "cp210x", .tty = "ttyUSB0"});
+  ASSERT_TRUE(usb_.AwaitCounts(1, 0));
+  EXPECT_EQ(std::filesystem::canonical(device).parent_path().filename(), "1-1:1.0");
+  libusb_device_handle* const handle = usb_.Open("1-1");
+  ASSERT_NE(handle, nullptr);
+  libusb_set_auto_detach_kernel_driver(handle, 1);
+
+  EXPECT_EQ(libusb_claim_interface(handle, 0), 0);
+  EXPECT_TRUE(await(false));
+  EXPECT_EQ(libusb_release_interface(handle, 0), 0);
+  EXPECT_TRUE(await(true));
+
+  libusb_close(handle);
+  bus_.Unplug("1-1");
+  EXPECT_TRUE(await(false));
 }
 
 TEST_F(MockedUsbBusTest, SecondClaimIsBusyUntilTheFirstIsClosed) {
