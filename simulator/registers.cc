@@ -40,8 +40,8 @@ constexpr uint32_t kEsp32Ck8mFreq = 51;  // eFuse BLOCK0 word 4, bits 0-7
 // ESP32-C5: PCR_SYSCLK_CONF, the crystal in MHz from bit 24.
 constexpr uint32_t kC5SysclkConf = 0x60096110;
 
-// CONFIG0 of the RTC watchdog: bit 31 lets it run; bits 28 to 30 say what stage 0 does, 4 being the
-// reset of the whole chip with its RTC domain. Milder actions are not modelled.
+// CONFIG0 of the RTC watchdog: bit 31 lets it run; bits 28 to 30 say what stage 0 does: from 4 on
+// it resets the whole chip with its RTC domain. Milder actions are not modelled.
 constexpr uint32_t kWatchdogRuns = 1u << 31;
 constexpr uint32_t kWatchdogActionBit = 28;
 constexpr uint32_t kWatchdogResetsChip = 4;
@@ -113,7 +113,7 @@ std::optional<absl::Duration> Registers::TakeWatchdogChange() {
   watchdog_written_ = false;
   const uint32_t config = Read(watchdog_->config);
   const uint32_t action = (config >> kWatchdogActionBit) & 7;
-  if ((config & kWatchdogRuns) == 0 || action != kWatchdogResetsChip) {
+  if ((config & kWatchdogRuns) == 0 || action < kWatchdogResetsChip) {
     return absl::InfiniteDuration();
   }
   return absl::Seconds(1) * Read(watchdog_->stage_0_hold) / watchdog_->slow_clock_hz;

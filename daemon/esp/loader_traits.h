@@ -48,9 +48,9 @@ struct WatchdogRegisters {
 };
 inline constexpr uint32_t kWatchdogKey = 0x50D83AA1;  // unlocks what `protect` protects
 // A setting of `config` that resets the whole chip, so that its straps are read again: enabled (bit
-// 31), first stage 4 (bits 28-30, "reset RTC"), reset signals of the greatest length, 3.2 us (bits
-// 13-15 and 16-18). Technical reference manuals, RTC_CNTL_WDTCONFIG0 and LP_WDT_CONFIG0.
-inline constexpr uint32_t kWatchdogResetsChip = 1u << 31 | 4u << 28 | 7u << 16 | 7u << 13;
+// 31), first stage 5 (bits 28-30), reset of the chip allowed (bit 8) and 2 cycles long (bits 0-7).
+// As esptool sets it, which is what boards have been reset with.
+inline constexpr uint32_t kWatchdogResetsChip = 1u << 31 | 5u << 28 | 1u << 8 | 2;
 // 28 ms at 90 kHz, 18 ms at 136 kHz: time for the loader to acknowledge.
 inline constexpr uint32_t kWatchdogResetCycles = 2500;
 
