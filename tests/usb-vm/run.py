@@ -9,6 +9,7 @@ import argparse
 import os
 import pathlib
 import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -20,7 +21,7 @@ import kernel
 TOP = pathlib.Path(__file__).resolve().parents[2]
 CACHE = TOP / ".cache" / "usb-vm"
 # Boot, cases and power-off; far more than they take, less than a CI would wait.
-DEFAULT_TIMEOUT = 600
+DEFAULT_TIMEOUT = 1200
 MEMORY_MB = 1536
 
 
@@ -51,6 +52,11 @@ class Guest:
     def _end(self):
         self.timed_out = True
         self.process.kill()
+
+    def end(self):
+        self.watchdog.cancel()
+        self.process.kill()
+        self.process.wait()
 
     def lines(self):
         for line in self.process.stdout:
@@ -110,7 +116,12 @@ def main():
         sys.exit(f"make test-usb: {missing}")
     print(f"prepared in {time.monotonic() - begin:.0f} s; booting Linux {folder.name}", flush=True)
     guest = Guest(folder, archive, CACHE, "run_cases.py", arguments.patterns, arguments.timeout)
-    bad = run_cases(guest)
+    # Whoever ends this program ends the machine with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        bad = run_cases(guest)
+    finally:
+        guest.end()
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(f"{bad} failed, {time.monotonic() - begin:.0f} s, {usage.ru_utime + usage.ru_stime:.0f} s of processor time")
     sys.exit(1 if bad else 0)
