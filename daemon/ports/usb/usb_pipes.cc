@@ -30,7 +30,7 @@ namespace {
 
 // Four transfers of 4 KiB each way hold 50 ms at 3 Mbaud: longer than a loaded host leaves a thread
 // waiting. A multiple of every packet size, so that no packet can overflow a buffer.
-constexpr int kTransfersEachWay = 4;
+constexpr size_t kTransfersEachWay = 4;
 constexpr size_t kTransferSize = 4096;
 
 // The bus tries every packet three times by itself. A device that fails this many transfers in a
@@ -50,7 +50,7 @@ UsbPipes::UsbPipes(UsbDeviceHandle& handle, UsbSerialDriver& driver, const UsbSe
       address_(std::move(address)),
       clock_(clock) {
   transfers_.resize(2 * kTransfersEachWay);
-  for (int i = 0; i < kTransfersEachWay; ++i) {
+  for (size_t i = 0; i < kTransfersEachWay; ++i) {
     auto& in = transfers_[2 * i];
     auto& out = transfers_[2 * i + 1];
     in = handle_.MakeBulk(

@@ -53,8 +53,8 @@ class UsbPipes {
   absl::Status Note(const absl::Status& status);
 
   // Buffered bytes at which the asking stops, and begins again.
-  static constexpr size_t kHighWater = 64 * 1024;
-  static constexpr size_t kLowWater = 32 * 1024;
+  static constexpr size_t kHighWater = size_t{64} * 1024;
+  static constexpr size_t kLowWater = size_t{32} * 1024;
 
  private:
   void OnReceived(UsbTransfer& transfer, UsbOutcome outcome, size_t bytes);

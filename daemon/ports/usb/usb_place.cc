@@ -25,7 +25,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // A configuration is at most 64 KiB long, and serial adapters have one of some 100 bytes.
-constexpr size_t kMaxDescriptors = 64 * 1024;
+constexpr size_t kMaxDescriptors = size_t{64} * 1024;
 constexpr size_t kMaxNumber = 8;
 constexpr uint32_t kMaxDeviceNumber = 127;
 
