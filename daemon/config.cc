@@ -57,8 +57,12 @@ std::string NameOrEmpty(const std::string& value) { return value.empty() ? "" : 
 
 std::string PortAddress(const std::string& value) {
   if (absl::StartsWith(value, "/dev/") || absl::StartsWith(value, "pty:///")) return "";
-  if (absl::StartsWith(value, "socket://") && absl::StrContains(value.substr(9), ":")) return "";
-  return "must be /dev/..., pty:///PATH or socket://host:port";
+  for (const absl::string_view scheme : {"socket://", "rfc2217://"}) {
+    if (absl::StartsWith(value, scheme) && absl::StrContains(value.substr(scheme.size()), ":")) {
+      return "";
+    }
+  }
+  return "must be /dev/..., pty:///PATH, socket://host:port or rfc2217://host:port";
 }
 
 std::string UsbDriver(const std::string& value) {

@@ -14,9 +14,9 @@
 
 namespace kiln::daemon {
 
-// A port the configuration names: "/dev/ttyUSB0", "pty:///run/sim/A1", "socket://localhost:5555".
-// Without an address it only gives an alias, or a driver, to a port that is found on the bus under
-// its name.
+// A port the configuration names: "/dev/ttyUSB0", "pty:///run/sim/A1", "socket://localhost:5555",
+// "rfc2217://bench-pc:2217". Without an address it only gives an alias, or a driver, to a port that
+// is found on the bus under its name.
 struct PortConfig {
   std::string name;
   std::string alias;

@@ -159,13 +159,17 @@ TEST(ResetSequenceTest, FitTheLink) {
               testing::ElementsAre("UnixTight 50 ms", "UnixTight 550 ms", "Classic 50 ms",
                                    "Classic 550 ms"));
   EXPECT_THAT(names(ports::LinkKind::kUsbSerialJtag, true), testing::ElementsAre("USB-JTAG"));
+  EXPECT_THAT(names(ports::LinkKind::kRemoteSerial, true),
+              testing::ElementsAre("Classic 50 ms", "Classic 550 ms"));
   EXPECT_THAT(names(ports::LinkKind::kSocket, false), testing::IsEmpty());
 }
 
 TEST(ResetSequenceTest, EveryWayIntoTheLoaderResetsWithGpio0LowAndLetsGo) {
-  for (const ports::LinkKind kind :
-       {ports::LinkKind::kUartBridge, ports::LinkKind::kUsbSerialJtag}) {
+  for (const ports::LinkKind kind : {ports::LinkKind::kUartBridge, ports::LinkKind::kUsbSerialJtag,
+                                     ports::LinkKind::kRemoteSerial}) {
     for (const ResetSequence& sequence : LoaderResetSequences({kind, true, true})) {
+      EXPECT_TRUE(kind != ports::LinkKind::kRemoteSerial || sequence.steps.front().rts)
+          << "a far server takes a release of RTS for a reset";
       bool was_in_reset = false;
       bool entered = false;
       absl::Duration held;

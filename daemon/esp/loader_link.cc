@@ -33,6 +33,9 @@ constexpr int kMaxSkippedFrames = 200;
 // Bytes one wait may consume without finding its answer: a program that prints without end.
 constexpr size_t kMaxSkippedBytes = 64 * 1024;
 constexpr size_t kMaxTranscriptBytes = 4096;
+// How often a wait counts the measured way to a far port and back: networks are not always as quick
+// as they were when the port was opened.
+constexpr int kRoundTrips = 3;
 
 }  // namespace
 
@@ -106,7 +109,7 @@ absl::Status LoaderLink::Receive(absl::Duration deadline, const std::string& wha
 absl::Status LoaderLink::AwaitFrame(
     absl::Duration timeout, const std::string& what,
     absl::FunctionRef<absl::StatusOr<bool>(absl::Span<const uint8_t>)> accept) {
-  const absl::Duration deadline = clock_.Monotonic() + timeout;
+  const absl::Duration deadline = clock_.Monotonic() + timeout + kRoundTrips * traits().round_trip;
   size_t bytes = 0;
   for (int frames = 0; frames < kMaxSkippedFrames;) {
     while (auto frame = decoder_.Next(received_)) {

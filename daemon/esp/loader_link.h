@@ -56,8 +56,9 @@ class LoaderLink {
 
   // Hands a framed request to the stream. It may still be on the wire afterwards.
   absl::Status Send(absl::Span<const uint8_t> frame);
-  // Waits for the answer to `command`, skipping answers to other commands. Does not look at the
-  // status.
+  // Waits for the answer to `command` (in this and the other waits: `timeout`, and on a link with a
+  // round trip as much longer as the way may take), skipping answers to other commands. Does not
+  // look at the status.
   absl::StatusOr<LoaderAnswer> Await(LoaderCommand command, absl::Duration timeout);
   // Await, then ProtocolError unless the status after `data_bytes` of data is success.
   absl::StatusOr<LoaderAnswer> AwaitSuccess(LoaderCommand command, size_t data_bytes,

@@ -40,6 +40,17 @@ constexpr LineStep kClassicLong[] = {{false, false, kNoHold},
                                      {true, true, kNoHold},
                                      {true, false, kLongStrap},
                                      {false, false, kNoHold}};
+// The same for a port of another computer, where the lines may still be asserted in any way: it
+// begins with the reset itself. A request to release both lines first would be a reset of its own
+// to a server that recognises sequences and runs them at its side, as Espressif's does.
+constexpr LineStep kRemoteShort[] = {{false, true, kResetHold},
+                                     {true, true, kNoHold},
+                                     {true, false, kShortStrap},
+                                     {false, false, kNoHold}};
+constexpr LineStep kRemoteLong[] = {{false, true, kResetHold},
+                                    {true, true, kNoHold},
+                                    {true, false, kLongStrap},
+                                    {false, false, kNoHold}};
 // The peripheral reads the lines as commands: from download state to reset the way leads through
 // (asserted, asserted), never through (released, released).
 constexpr LineStep kUsbJtag[] = {{false, false, kResetHold},
@@ -59,10 +70,14 @@ absl::Span<const ResetSequence> LoaderResetSequences(const ports::LinkTraits& tr
                                             {"Classic 50 ms", kClassicShort},
                                             {"Classic 550 ms", kClassicLong}};
   static constexpr ResetSequence kUsb[] = {{"USB-JTAG", kUsbJtag}};
+  static constexpr ResetSequence kRemote[] = {{"Classic 50 ms", kRemoteShort},
+                                              {"Classic 550 ms", kRemoteLong}};
   if (!traits.has_modem_lines) return {};
   switch (traits.kind) {
     case ports::LinkKind::kUsbSerialJtag:
       return kUsb;
+    case ports::LinkKind::kRemoteSerial:
+      return kRemote;
     case ports::LinkKind::kUartBridge:
     case ports::LinkKind::kUsbOtg:
     case ports::LinkKind::kPseudoTerminal:

@@ -17,6 +17,7 @@
 #include "daemon/ports/byte_stream.h"
 #include "daemon/ports/kernel_tty.h"
 #include "daemon/ports/pseudo_terminal.h"
+#include "daemon/ports/rfc2217/rfc2217_opener.h"
 #include "daemon/ports/socket_stream.h"
 #include "errors/error.h"
 
@@ -47,12 +48,14 @@ bool IsHostCharacter(char c, bool ipv6) {
   return absl::ascii_isalnum(c) || c == '-' || c == '.' || c == '_';
 }
 
-absl::StatusOr<Address> ParseSocket(absl::string_view address, absl::string_view rest) {
+// `rest` is what follows the scheme.
+absl::StatusOr<Address> ParseHostAndPort(absl::string_view address, absl::string_view rest,
+                                         Address::Kind kind) {
   Address parsed;
-  parsed.kind = Address::Kind::kSocket;
+  parsed.kind = kind;
   const bool ipv6 = absl::ConsumePrefix(&rest, "[");
   if (!ipv6 && rest.find(':') != rest.rfind(':')) {
-    return Invalid(address, "an IPv6 address needs brackets: socket://[::1]:5555");
+    return Invalid(address, "an IPv6 address needs brackets: [::1]:5555");
   }
   const size_t host_size = rest.find(ipv6 ? ']' : ':');
   if (host_size == absl::string_view::npos) {
@@ -85,12 +88,18 @@ absl::StatusOr<Address> ParseAddress(absl::string_view text) {
     if (absl::ascii_iscntrl(c)) return Invalid(text, "it has a control character");
   }
   absl::string_view rest = text;
-  if (absl::ConsumePrefix(&rest, "socket://")) return ParseSocket(text, rest);
+  if (absl::ConsumePrefix(&rest, "socket://")) {
+    return ParseHostAndPort(text, rest, Address::Kind::kSocket);
+  }
+  if (absl::ConsumePrefix(&rest, "rfc2217://")) {
+    return ParseHostAndPort(text, rest, Address::Kind::kRfc2217);
+  }
   Address parsed;
   if (absl::ConsumePrefix(&rest, "pty://")) {
     parsed.kind = Address::Kind::kPseudoTerminal;
   } else if (rest.find("://") != absl::string_view::npos || !absl::StartsWith(rest, "/")) {
-    return Invalid(text, "it must be /dev/NAME, pty:///PATH or socket://HOST:PORT");
+    return Invalid(text,
+                   "it must be /dev/NAME, pty:///PATH, socket://HOST:PORT or rfc2217://HOST:PORT");
   }
   RETURN_IF_ERROR(CheckPath(text, rest));
   parsed.path = std::string(rest);
@@ -106,6 +115,8 @@ absl::StatusOr<std::unique_ptr<StreamOpener>> MakeOpener(absl::string_view addre
       return std::make_unique<PseudoTerminalOpener>(parsed.path);
     case Address::Kind::kSocket:
       return std::make_unique<SocketOpener>(parsed.host, parsed.port);
+    case Address::Kind::kRfc2217:
+      return std::make_unique<Rfc2217Opener>(parsed.host, parsed.port);
   }
   return Invalid(address, "its kind is unknown");
 }

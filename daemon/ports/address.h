@@ -15,12 +15,13 @@ namespace kiln::ports {
 //   /dev/ttyUSB0         a terminal of the kernel
 //   pty:///PATH          a simulated board's pseudo-terminal
 //   socket://host:port   raw TCP; an IPv6 address stands in brackets
+//   rfc2217://host:port  a serial port that another computer lends by RFC 2217
 struct Address {
-  enum class Kind { kKernelTty, kPseudoTerminal, kSocket };
+  enum class Kind { kKernelTty, kPseudoTerminal, kSocket, kRfc2217 };
   Kind kind = Kind::kKernelTty;
   std::string path;   // absolute; kKernelTty and kPseudoTerminal
-  std::string host;   // kSocket, without brackets
-  uint16_t port = 0;  // kSocket, 1 to 65535
+  std::string host;   // kSocket and kRfc2217, without brackets
+  uint16_t port = 0;  // the same, 1 to 65535
 };
 
 // RequestInvalid, saying what is wrong.

@@ -31,6 +31,8 @@ TEST(AddressTest, ReadsEveryForm) {
            GoodCase{"socket://localhost:5555", Kind::kSocket, "", "localhost", 5555},
            GoodCase{"socket://192.168.1.7:1", Kind::kSocket, "", "192.168.1.7", 1},
            GoodCase{"socket://[fe80::1]:65535", Kind::kSocket, "", "fe80::1", 65535},
+           GoodCase{"rfc2217://bench-pc:2217", Kind::kRfc2217, "", "bench-pc", 2217},
+           GoodCase{"rfc2217://[::1]:2217", Kind::kRfc2217, "", "::1", 2217},
        }) {
     const auto address = ParseAddress(test.text);
     ASSERT_TRUE(address.ok()) << test.text << ": " << address.status();
@@ -54,7 +56,10 @@ TEST(AddressTest, SaysWhatIsWrong) {
            BadCase{"", "empty"},
            BadCase{"ttyUSB0", "/dev/NAME"},
            BadCase{"COM3", "/dev/NAME"},
-           BadCase{"rfc2217://host:4000", "socket://HOST:PORT"},
+           BadCase{"telnet://host:4000", "socket://HOST:PORT"},
+           BadCase{"rfc2217://", "port number is missing"},
+           BadCase{"rfc2217://host:2217?ign_set_control", "1 to 65535"},
+           BadCase{"rfc2217://::1:2217", "needs brackets"},
            BadCase{"/dev/", "folder"},
            BadCase{std::string("/dev/tty\0USB0", 13), "control character"},
            BadCase{"/dev/ttyUSB0\n", "control character"},

@@ -23,12 +23,17 @@ enum class LinkKind {
   kPseudoTerminal,  // a simulated board; the lines travel on a control socket
                     // beside the terminal
   kSocket,          // raw TCP, as emulators offer: bytes only
+  kRemoteSerial,    // a port of another computer by RFC 2217: what is behind it is not known, and
+                    // the lines change one after the other
 };
 
 struct LinkTraits {
   LinkKind kind = LinkKind::kUartBridge;
   bool has_modem_lines = false;  // SetLines works
   bool has_baud_rate = false;    // SetBaudRate changes something
+  // How long a request to the port and its answer travel, as it was measured on opening; zero for
+  // ports of this computer. Every wait for the board takes at least that much longer.
+  absl::Duration round_trip = absl::ZeroDuration();
 };
 
 // An open, exclusively held way to exchange bytes with a board. Owned by the
