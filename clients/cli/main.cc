@@ -60,6 +60,7 @@ int main(int argc, char** argv) {
   kiln::cli::AddEventsCommand(app, run);
   kiln::cli::AddHealthCommand(app, run);
   kiln::cli::AddStationCommand(app, run);
+  kiln::cli::AddPortCommand(app, run);
   kiln::cli::AddCompletionCommand(app, run);
 
   try {

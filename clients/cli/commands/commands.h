@@ -20,6 +20,7 @@ void AddDeploymentsCommand(CLI::App& app, Run& run);
 void AddEventsCommand(CLI::App& app, Run& run);
 void AddHealthCommand(CLI::App& app, Run& run);
 void AddStationCommand(CLI::App& app, Run& run);
+void AddPortCommand(CLI::App& app, Run& run);
 // `kiln completion bash`: made from the commands above, so it goes last.
 void AddCompletionCommand(CLI::App& app, Run& run);
 
