@@ -15,6 +15,7 @@
 #include "base/file_system.h"
 #include "base/status_macros.h"
 #include "daemon/config_reader.h"
+#include "daemon/esp/custom_reset.h"
 
 namespace kiln::daemon {
 namespace {
@@ -85,6 +86,11 @@ std::string UsbIdText(const std::string& value) {
   return good ? "" : "must hold vendor and product as four hexadecimal digits each: \"10c4:ea60\"";
 }
 
+std::string ResetSequence(const std::string& value) {
+  const absl::Status status = esp::CustomReset::Parse(value).status();
+  return status.ok() ? "" : absl::StrCat("is no reset sequence: ", status.message());
+}
+
 std::string HostPortOrEmpty(const std::string& value) {
   if (value.empty()) return "";
   const size_t colon = value.rfind(':');
@@ -146,9 +152,12 @@ void ReadPort(const toml::table& table, Config& config, std::set<std::string>& n
   section.String("alias", port.alias, NameOrEmpty);
   section.String("address", port.address, PortAddress);
   section.String("usb_driver", port.usb_driver, UsbDriver);
+  section.String("reset", port.reset, ResetSequence);
+  section.Number("baud_rate", port.baud_rate, 9600, 12'000'000);
   section.RefuseUnknownKeys();
   if (!table.contains("name")) section.Complain("name", "is missing");
-  if (!table.contains("address") && !table.contains("alias") && !table.contains("usb_driver")) {
+  if (!table.contains("address") && !table.contains("alias") && !table.contains("usb_driver") &&
+      !table.contains("reset") && !table.contains("baud_rate")) {
     section.Complain("address", "is missing, and without an alias the port says nothing");
   }
   if (table.contains("address") && table.contains("usb_driver")) {

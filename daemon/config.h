@@ -22,6 +22,9 @@ struct PortConfig {
   std::string alias;
   std::string address;
   std::string usb_driver;  // "auto", "user", "kernel"; empty: as UsbConfig says
+  // A way into the loader instead of the usual ones, as esp::CustomReset reads it; may be empty.
+  std::string reset;
+  uint32_t baud_rate = 0;  // instead of [flash] baud_rate; 0: that one
 };
 
 // What is taken from the USB bus, and how.

@@ -58,22 +58,25 @@ std::function<void(const std::string&)> FailpointOf(const Config& config) {
   };
 }
 
-api::BoardIdentifier IdentifierOf(base::Clock& clock, const esp::FlasherOptions& options) {
-  return
-      [&clock, options](ports::StreamOpener& opener,
-                        const base::Cancellation& cancellation) -> absl::StatusOr<esp::BoardFacts> {
-        ASSIGN_OR_RETURN(const std::unique_ptr<ports::ByteStream> stream, opener.Open());
-        const auto flasher = esp::Flasher::Create(*stream, clock, cancellation, options);
-        const absl::Status connected = flasher->Connect();
-        const absl::StatusOr<esp::BoardFacts> facts =
-            connected.ok() ? flasher->Identify() : absl::StatusOr<esp::BoardFacts>(connected);
-        // However it ended, the board must not stay in its loader: neither a client that went away
-        // nor a loader that did not answer may keep it there.
-        const base::Cancellation never;
-        const auto releaser = esp::Flasher::Create(*stream, clock, never, options);
-        const absl::Status booted = facts.ok() ? flasher->Boot() : releaser->Boot();
-        return facts.ok() && !booted.ok() ? absl::StatusOr<esp::BoardFacts>(booted) : facts;
-      };
+api::BoardIdentifier IdentifierOf(base::Clock& clock, const esp::FlasherOptions& station_options,
+                                  esp::PortProfiles& profiles) {
+  return [&clock, station_options, &profiles](
+             const std::string& port, ports::StreamOpener& opener,
+             const base::Cancellation& cancellation) -> absl::StatusOr<esp::BoardFacts> {
+    esp::FlasherOptions options = station_options;
+    options.profile = &profiles.Of(port);
+    ASSIGN_OR_RETURN(const std::unique_ptr<ports::ByteStream> stream, opener.Open());
+    const auto flasher = esp::Flasher::Create(*stream, clock, cancellation, options);
+    const absl::Status connected = flasher->Connect();
+    const absl::StatusOr<esp::BoardFacts> facts =
+        connected.ok() ? flasher->Identify() : absl::StatusOr<esp::BoardFacts>(connected);
+    // However it ended, the board must not stay in its loader: neither a client that went away
+    // nor a loader that did not answer may keep it there.
+    const base::Cancellation never;
+    const auto releaser = esp::Flasher::Create(*stream, clock, never, options);
+    const absl::Status booted = facts.ok() ? flasher->Boot() : releaser->Boot();
+    return facts.ok() && !booted.ok() ? absl::StatusOr<esp::BoardFacts>(booted) : facts;
+  };
 }
 
 }  // namespace
@@ -150,6 +153,13 @@ absl::Status Station::BuildBoards() {
   std::vector<boards::PortConfig> configured;
   for (const PortConfig& port : config_.ports) {
     configured.push_back({.name = port.name, .alias = port.alias, .address = port.address});
+    esp::PortProfile::Settings settings;
+    settings.baud_rate = port.baud_rate;
+    if (!port.reset.empty()) {
+      ASSIGN_OR_RETURN(settings.loader_reset, esp::CustomReset::Parse(port.reset),
+                       _ << "port " << port.name);
+    }
+    profiles_.Configure(port.name, std::move(settings));
   }
   std::vector<std::unique_ptr<boards::PortSource>> sources;
   ASSIGN_OR_RETURN(sources.emplace_back(), boards::MakeConfiguredPorts(configured));
@@ -190,6 +200,7 @@ void Station::BuildPipeline() {
   parts.metrics = metrics_.get();
   parts.http = http_.get();
   parts.log = &log_;
+  parts.profiles = &profiles_;
   parts.progress = [this](const v1::Progress& progress) { hub_->PublishProgress(progress); };
 
   pipeline::PipelineOptions options;
@@ -224,7 +235,7 @@ absl::Status Station::StartServing() {
   parts.health = health_.get();
   parts.metrics = metrics_.get();
   parts.clock = &clock_;
-  parts.identify = IdentifierOf(clock_, flasher_options_);
+  parts.identify = IdentifierOf(clock_, flasher_options_, profiles_);
   parts.power_cycle = [this](const boards::UsbFacts& usb, absl::Duration off_time,
                              const base::Cancellation& cancellation) {
     return usb_->PowerCycle(usb, off_time, cancellation);

@@ -16,6 +16,7 @@
 #include "daemon/api/server.h"
 #include "daemon/boards/registry.h"
 #include "daemon/config.h"
+#include "daemon/esp/port_profile.h"
 #include "daemon/esp/stub_store.h"
 #include "daemon/firmware/bundle_store.h"
 #include "daemon/pipeline/scheduler.h"
@@ -72,6 +73,7 @@ class Station {
   std::unique_ptr<api::EventHub> hub_;
   std::unique_ptr<firmware::BundleStore> bundles_;
   esp::StubStore stubs_;
+  esp::PortProfiles profiles_;
   esp::FlasherOptions flasher_options_;
   std::unique_ptr<UsbSide> usb_;
   std::unique_ptr<boards::Registry> boards_;

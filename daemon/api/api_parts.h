@@ -32,9 +32,10 @@ struct StationFacts {
   absl::Time start_time;
 };
 
-// Talks to the loader of the board behind `opener`, lets it boot again, and says what it is.
+// Talks to the loader of the board at `port`, behind `opener`, lets it boot again, and says what it
+// is.
 using BoardIdentifier = std::function<absl::StatusOr<esp::BoardFacts>(
-    ports::StreamOpener& opener, const base::Cancellation& cancellation)>;
+    const std::string& port, ports::StreamOpener& opener, const base::Cancellation& cancellation)>;
 
 // Switches the hub port of `board`, which is on the USB bus, off for `off_time` and on again, and
 // waits until the board is back.

@@ -35,7 +35,8 @@ absl::StatusOr<v1::Board> Identify(const ApiParts& parts, const std::string& nam
     }
     ASSIGN_OR_RETURN(ports::StreamOpener* const opener, parts.boards->OpenerOf(board.port));
     const absl::Duration start = parts.clock->Monotonic();
-    ASSIGN_OR_RETURN(const esp::BoardFacts facts, parts.identify(*opener, cancellation));
+    ASSIGN_OR_RETURN(const esp::BoardFacts facts,
+                     parts.identify(board.port, *opener, cancellation));
     parts.metrics->BoardIdentified(parts.clock->Monotonic() - start);
     parts.boards->SetFacts(board.port, board.arrival, std::string(esp::TraitsOf(facts.chip).name),
                            esp::FormatMac(facts.mac), facts.flash_size_bytes);

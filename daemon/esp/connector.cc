@@ -1,8 +1,10 @@
 #include "daemon/esp/connector.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
@@ -88,10 +90,27 @@ absl::Status LoaderConnector::Connect(uint32_t usual_rate) {
   return ResetIntoLoader();
 }
 
+std::vector<ResetSequence> LoaderConnector::SequencesToTry() const {
+  const ports::LinkTraits traits = loader_.link().traits();
+  if (!traits.has_modem_lines) return {};
+  if (profile_ != nullptr && profile_->settings().loader_reset.has_value()) {
+    return {profile_->settings().loader_reset->sequence()};
+  }
+  const absl::Span<const ResetSequence> usual = LoaderResetSequences(traits);
+  std::vector<ResetSequence> sequences(usual.begin(), usual.end());
+  if (profile_ != nullptr) {
+    std::stable_partition(sequences.begin(), sequences.end(),
+                          [last = profile_->last_reset()](const ResetSequence& sequence) {
+                            return sequence.name == last;
+                          });
+  }
+  return sequences;
+}
+
 absl::Status LoaderConnector::ResetIntoLoader() {
   LoaderLink& link = loader_.link();
   RETURN_IF_ERROR(link.SetBaudRate(kFirstContactBaudRate));
-  const absl::Span<const ResetSequence> sequences = LoaderResetSequences(link.traits());
+  const std::vector<ResetSequence> sequences = SequencesToTry();
   link.StartTranscript();
   for (int i = 0; i < kResetTries; ++i) {
     RETURN_IF_ERROR(link.CheckCancelled());
@@ -103,6 +122,9 @@ absl::Status LoaderConnector::ResetIntoLoader() {
     const absl::Status status = SyncUpTo(kSyncsPerReset);
     if (IsLineTrouble(status)) continue;
     link.StopTranscript();
+    if (status.ok() && profile_ != nullptr && !sequences.empty()) {
+      profile_->ResetWorked(sequences[i % sequences.size()].name);
+    }
     return status;
   }
   link.StopTranscript();

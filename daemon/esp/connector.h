@@ -2,10 +2,13 @@
 #define KILN_DAEMON_ESP_CONNECTOR_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "daemon/esp/loader_client.h"
+#include "daemon/esp/port_profile.h"
+#include "daemon/esp/reset.h"
 
 namespace kiln::esp {
 
@@ -13,7 +16,9 @@ namespace kiln::esp {
 // BoardWrongBootMode, those of the link.
 class LoaderConnector {
  public:
-  explicit LoaderConnector(LoaderClient& loader) : loader_(loader) {}
+  // `profile` (null: none) says what is known of the port and learns what works there.
+  LoaderConnector(LoaderClient& loader, PortProfile* profile)
+      : loader_(loader), profile_(profile) {}
 
   // Takes over a loader that answers at the rate of the first contact or at `usual_rate` (one that
   // an earlier conversation left behind); otherwise ResetIntoLoader.
@@ -26,8 +31,11 @@ class LoaderConnector {
 
  private:
   absl::Status SyncUpTo(int tries);
+  // The configured sequence alone, or the link's, what worked last time first.
+  std::vector<ResetSequence> SequencesToTry() const;
 
   LoaderClient& loader_;
+  PortProfile* const profile_;
 };
 
 // Why nobody answered, from what the board printed meanwhile.

@@ -23,6 +23,7 @@
 #include "daemon/esp/loader_client.h"
 #include "daemon/esp/loader_link.h"
 #include "daemon/esp/loader_traits.h"
+#include "daemon/esp/port_profile.h"
 #include "daemon/esp/prepared_image.h"
 #include "daemon/esp/region_writer.h"
 #include "daemon/esp/reset.h"
@@ -41,6 +42,14 @@ constexpr int kTries = 3;
 constexpr uint32_t kLowerRates[] = {921600, 460800, 230400};
 constexpr int kRateProbes = 3;
 constexpr absl::Duration kRateProbeTimeout = absl::Milliseconds(100);
+// So often may one region be in trouble at a rate before a lower one is tried.
+constexpr int kTroublesPerRate = 2;
+
+uint32_t WantedRate(const FlasherOptions& options) {
+  const bool own = options.profile != nullptr && options.profile->settings().baud_rate != 0;
+  return std::max(own ? options.profile->settings().baud_rate : options.baud_rate,
+                  kFirstContactBaudRate);
+}
 
 class FlasherImpl final : public Flasher {
  public:
@@ -48,9 +57,10 @@ class FlasherImpl final : public Flasher {
               const FlasherOptions& options)
       : link_(stream, clock, cancellation),
         loader_(link_),
-        connector_(loader_),
+        connector_(loader_, options.profile),
         stubs_(options.stubs),
-        rate_(std::max(options.baud_rate, kFirstContactBaudRate)) {}
+        profile_(options.profile),
+        rate_(WantedRate(options)) {}
 
   absl::Status Connect() override {
     connected_ = false;
@@ -83,6 +93,8 @@ class FlasherImpl final : public Flasher {
   // Detects the chip, refuses a secured one, and makes everything ready for writing.
   absl::Status LookAndPrepare();
   absl::Status RaiseRate(Chip chip);
+  // What is above the next rate below `failed` is given up, for this board and the next ones.
+  void StepDownFrom(uint32_t failed);
   absl::Status StartStub(const DetectedChip& detected);
   // Gets a loader to answer again in the middle of the work: the present one, or after a reset
   // the same board's ROM.
@@ -96,7 +108,10 @@ class FlasherImpl final : public Flasher {
   LoaderClient loader_;
   LoaderConnector connector_;
   const StubStore* const stubs_;
+  PortProfile* const profile_;
   uint32_t rate_;  // what to go up to; lowered when it did not carry
+  bool rate_chosen_ = false;
+  int troubles_ = 0;  // with the present region at the present rate
   bool stub_failed_ = false;
   bool connected_ = false;
   std::optional<BoardFacts> facts_;
@@ -137,6 +152,8 @@ absl::Status FlasherImpl::LookAndPrepare() {
 
 absl::Status FlasherImpl::RaiseRate(Chip chip) {
   if (!link_.traits().has_baud_rate) return absl::OkStatus();
+  if (!rate_chosen_ && profile_ != nullptr) rate_ = profile_->RateToTry(rate_);
+  rate_chosen_ = true;
   while (rate_ > link_.baud_rate()) {
     ASSIGN_OR_RETURN(const uint32_t loader_rate, FindRomBaudRate(loader_, chip, rate_));
     const uint32_t before = link_.baud_rate();
@@ -156,12 +173,18 @@ absl::Status FlasherImpl::RaiseRate(Chip chip) {
       return status;
     }
     // Nothing legible at this rate, or none that the adapter makes: begin anew and stay lower.
-    const auto* const lower = std::find_if(std::begin(kLowerRates), std::end(kLowerRates),
-                                           [this](uint32_t rate) { return rate < rate_; });
-    rate_ = lower == std::end(kLowerRates) ? kFirstContactBaudRate : *lower;
+    StepDownFrom(rate_);
     RETURN_IF_ERROR(connector_.ResetIntoLoader()) << "after a change of the baud rate";
   }
   return absl::OkStatus();
+}
+
+void FlasherImpl::StepDownFrom(uint32_t failed) {
+  const auto* const lower = std::find_if(std::begin(kLowerRates), std::end(kLowerRates),
+                                         [failed](uint32_t rate) { return rate < failed; });
+  rate_ = lower == std::end(kLowerRates) ? kFirstContactBaudRate : *lower;
+  troubles_ = 0;
+  if (profile_ != nullptr) profile_->RateFailed(rate_);
 }
 
 absl::Status FlasherImpl::StartStub(const DetectedChip& detected) {
@@ -182,10 +205,18 @@ absl::Status FlasherImpl::StartStub(const DetectedChip& detected) {
 }
 
 absl::Status FlasherImpl::Recover() {
-  const bool was_stub = loader_.stub();
-  const absl::Status status = connector_.Resynchronise();
-  if (status.ok() && loader_.stub() == was_stub) return absl::OkStatus();
-  if (!status.ok() && !IsLineTrouble(status)) return status;
+  // A rate may carry short requests and break down under load.
+  const bool too_fast = link_.traits().has_modem_lines &&
+                        link_.baud_rate() > kFirstContactBaudRate &&
+                        ++troubles_ >= kTroublesPerRate;
+  if (too_fast) {
+    StepDownFrom(link_.baud_rate());
+  } else {
+    const bool was_stub = loader_.stub();
+    const absl::Status status = connector_.Resynchronise();
+    if (status.ok() && loader_.stub() == was_stub) return absl::OkStatus();
+    if (!status.ok() && !IsLineTrouble(status)) return status;
+  }
   RETURN_IF_ERROR(connector_.ResetIntoLoader());
   return WithRecovery([this] { return LookAndPrepare(); },
                       [this] { return connector_.ResetIntoLoader(); });
@@ -220,6 +251,7 @@ RegionWriter FlasherImpl::MakeWriter() {
 absl::Status FlasherImpl::FlashRegionWithRetries(const FlashRegion& region, RegionProgress progress,
                                                  WriteCounters& counters) {
   absl::Status last;
+  troubles_ = 0;
   for (int i = 1, mismatches = 0; i <= kTries; ++i) {
     // Recovery may have changed the loader, and with it the block size.
     RegionWriter writer = MakeWriter();
@@ -262,6 +294,7 @@ absl::StatusOr<FlashResult> FlasherImpl::Flash(const FlashPlan& plan,
   }
   result.baud_rate = link_.traits().has_baud_rate ? link_.baud_rate() : 0;
   result.stub = loader_.stub();
+  if (profile_ != nullptr && result.sent_bytes > 0) profile_->RateWorked(result.baud_rate);
   return result;
 }
 

@@ -20,12 +20,16 @@ namespace kiln::esp {
 
 // Where stub loaders come from: the folder of installed stub files, or nothing (stub_store.h).
 class StubStore;
+// What is configured and learnt of a port (port_profile.h).
+class PortProfile;
 
 struct FlasherOptions {
   // Rate for everything after the first contact, which is always at 115200.
   uint32_t baud_rate = 921600;
   // Null: only the ROM loader is used. Not owned.
   const StubStore* stubs = nullptr;
+  // Of the port the board is at; null: nothing is known of it, and nothing learnt. Not owned.
+  PortProfile* profile = nullptr;
 };
 
 // What the loader says of the board.

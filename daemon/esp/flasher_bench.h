@@ -17,8 +17,10 @@
 #include "base/fake_file_system.h"
 #include "base/little_endian.h"
 #include "daemon/esp/chip.h"
+#include "daemon/esp/custom_reset.h"
 #include "daemon/esp/flasher.h"
 #include "daemon/esp/loader_protocol.h"
+#include "daemon/esp/port_profile.h"
 #include "daemon/esp/prepared_image.h"
 #include "daemon/esp/slip.h"
 #include "daemon/esp/stub_store.h"
@@ -92,6 +94,9 @@ class PeculiarStream final : public ports::ByteStream {
   uint32_t highest_rate = 4'000'000;      // what is above comes out wrong
   uint32_t highest_accepted = 4'000'000;  // what is above is refused
   std::vector<uint32_t> rates;            // that were asked for
+  uint32_t highest_rate_under_load = 4'000'000;  // the same for long requests
+  bool skewed_lines = false;                     // RTS changes before DTR, and EN rises slowly
+  std::vector<std::pair<bool, bool>> lines;      // as they were asked for: DTR, RTS
   bool usb_serial_jtag = false;
   bool usb_otg = false;      // no line reaches the chip
   std::vector<bool> resets;  // RTS, each time the lines are set
@@ -108,6 +113,12 @@ class PeculiarStream final : public ports::ByteStream {
   }
   absl::Status Write(absl::Span<const uint8_t> bytes, absl::Duration timeout) override {
     written.insert(written.end(), bytes.begin(), bytes.end());
+    constexpr size_t kLong = 256;
+    if (bytes.size() > kLong && !rates.empty() && rates.back() > highest_rate_under_load) {
+      Bytes damaged(bytes.begin(), bytes.end());
+      damaged[kLong] ^= 0x10;
+      return stream_.Write(damaged, timeout);
+    }
     return stream_.Write(bytes, timeout);
   }
   absl::Status Drain(absl::Duration timeout) override { return stream_.Drain(timeout); }
@@ -124,6 +135,13 @@ class PeculiarStream final : public ports::ByteStream {
     if (socket) return absl::FailedPreconditionError("a socket has no lines");
     resets.push_back(rts);
     if (usb_otg) return absl::OkStatus();
+    const bool was_reset = !lines.empty() && lines.back() == std::pair(false, true);
+    lines.emplace_back(dtr, rts);
+    if (skewed_lines && dtr && rts) return absl::OkStatus();  // EN is still low
+    if (skewed_lines && was_reset && dtr) {
+      const absl::Status status = stream_.SetLines(false, false);
+      if (!status.ok()) return status;
+    }
     return stream_.SetLines(dtr && gpio0_connected, rts && !(dtr && !gpio0_connected));
   }
   void Interrupt() override { stream_.Interrupt(); }

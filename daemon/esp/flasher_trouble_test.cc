@@ -1,4 +1,6 @@
 // The flasher on bad lines, with boards that lie, vanish or are not what they should be.
+#include <algorithm>
+
 #include "daemon/esp/flasher_bench.h"
 
 namespace kiln::esp {
@@ -353,6 +355,79 @@ TEST_P(LoaderTroubleTest, StepsDownToARateTheAdapterMakes) {
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->baud_rate, 460800u);
   EXPECT_EQ(bench.WrongRegion(SmallPlan()), "");
+}
+
+TEST_P(LoaderTroubleTest, ThePortRemembersWhichRateItCarries) {
+  Bench bench(Board(Chip::kEsp32), stub());
+  PortProfile profile({.baud_rate = 1'500'000});
+  bench.options().profile = &profile;
+  for (const bool first : {true, false}) {
+    bench.FillFlash(0x55);
+    PeculiarStream stream(bench.stream());
+    stream.highest_rate = 500'000;
+    const std::unique_ptr<Flasher> flasher =
+        Flasher::Create(stream, bench.clock(), bench.cancellation(), bench.options());
+    ASSERT_TRUE(flasher->Connect().ok());
+    ASSERT_TRUE(flasher->Identify().ok());
+    const absl::StatusOr<FlashResult> result = flasher->Flash(SmallPlan(), nullptr);
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_EQ(result->baud_rate, 460800u);
+    const auto tried = std::count(stream.rates.begin(), stream.rates.end(), 1'500'000u);
+    EXPECT_EQ(tried > 0, first) << "the second board starts where the first one ended";
+  }
+}
+
+TEST_P(LoaderTroubleTest, StepsDownWhenARateBreaksDownUnderLoad) {
+  Bench bench(Board(Chip::kEsp32), stub());
+  PeculiarStream stream(bench.stream());
+  stream.highest_rate_under_load = 500'000;
+  bench.options().baud_rate = 921'600;
+  const std::unique_ptr<Flasher> flasher =
+      Flasher::Create(stream, bench.clock(), bench.cancellation(), bench.options());
+  ASSERT_TRUE(flasher->Connect().ok());
+  const absl::StatusOr<BoardFacts> facts = flasher->Identify();
+  ASSERT_TRUE(facts.ok()) << facts.status();
+
+  const absl::StatusOr<FlashResult> result = flasher->Flash(SmallPlan(), nullptr);
+
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->baud_rate, 460800u);
+  EXPECT_EQ(bench.WrongRegion(SmallPlan()), "");
+}
+
+TEST_P(LoaderTroubleTest, TriesFirstWhatReachedTheLoaderLastTime) {
+  Bench bench(Board(Chip::kEsp32), stub());
+  PortProfile profile;
+  bench.options().profile = &profile;
+  PeculiarStream stream(bench.stream());
+  stream.skewed_lines = true;  // only Classic gets through
+  size_t changes[2] = {};
+  for (size_t& count : changes) {
+    stream.lines.clear();
+    bench.board().WithBoard(
+        [&](SimulatedBoard& board) { board.PressReset(bench.clock().Monotonic()); });
+    const std::unique_ptr<Flasher> flasher =
+        Flasher::Create(stream, bench.clock(), bench.cancellation(), bench.options());
+    ASSERT_TRUE(flasher->Connect().ok());
+    count = stream.lines.size();
+  }
+  EXPECT_EQ(profile.last_reset(), "Classic 50 ms");
+  EXPECT_LT(changes[1], changes[0]);
+}
+
+TEST_P(LoaderTroubleTest, AConfiguredSequenceReplacesTheUsualOnes) {
+  Bench bench(Board(Chip::kEsp32), stub());
+  const auto custom = CustomReset::Parse("U0,1|W0.2|U1,0|W0.1|U0,0");
+  ASSERT_TRUE(custom.ok());
+  PortProfile profile({.loader_reset = *custom});
+  bench.options().profile = &profile;
+  PeculiarStream stream(bench.stream());
+  const std::unique_ptr<Flasher> flasher =
+      Flasher::Create(stream, bench.clock(), bench.cancellation(), bench.options());
+  ASSERT_TRUE(flasher->Connect().ok());
+  EXPECT_THAT(stream.lines, testing::ElementsAre(std::pair(false, true), std::pair(true, false),
+                                                 std::pair(false, false)));
+  EXPECT_EQ(profile.last_reset(), "custom");
 }
 
 TEST_P(LoaderTroubleTest, WorksOverASocketWithoutLinesOrRate) {

@@ -25,6 +25,16 @@ void PipelineShared::Log(bool problem, absl::string_view message, absl::string_v
   }
 }
 
+namespace {
+
+esp::FlasherOptions OptionsFor(const PipelineShared& shared, const std::string& port) {
+  esp::FlasherOptions options = shared.options.flasher;
+  if (shared.parts.profiles != nullptr) options.profile = &shared.parts.profiles->Of(port);
+  return options;
+}
+
+}  // namespace
+
 DeploymentContext::DeploymentContext(const PipelineShared& shared_parts,
                                      const storage::Deployment& stored,
                                      const std::string& port_name,
@@ -35,7 +45,8 @@ DeploymentContext::DeploymentContext(const PipelineShared& shared_parts,
       row(stored),
       progress(stored.id, stored.progress_percent, *shared_parts.parts.clock,
                shared_parts.parts.progress),
-      session(*shared_parts.parts.clock, shared_parts.make_flasher, shared_parts.options.flasher) {
+      session(*shared_parts.parts.clock, shared_parts.make_flasher,
+              OptionsFor(shared_parts, port_name)) {
   if (!details.ParseFromString(row.details)) details.Clear();
   if (details.steps().empty()) ResetSteps(details);
   // The first run finds the row as the acceptance left it.

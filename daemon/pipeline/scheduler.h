@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "daemon/boards/registry.h"
 #include "daemon/esp/flasher.h"
+#include "daemon/esp/port_profile.h"
 #include "daemon/firmware/bundle_store.h"
 #include "daemon/identity/identity.h"
 #include "daemon/records/record.h"
@@ -102,6 +103,8 @@ struct PipelineParts {
   telemetry::Log* log = nullptr;
   // Null: the scheduler makes one of its own from the options.
   records::RecordWriter* records = nullptr;
+  // Null: nothing is configured for single ports, and nothing learnt.
+  esp::PortProfiles* profiles = nullptr;
 };
 
 // The pipeline's front: takes orders, gives each to the worker of its port when a board is there,

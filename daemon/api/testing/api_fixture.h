@@ -46,7 +46,9 @@ class ApiTest : public ::testing::Test {
     parts_.health = &health_;
     parts_.metrics = metrics_.get();
     parts_.clock = &base::SystemClock();
-    parts_.identify = [this](ports::StreamOpener&, const base::Cancellation&) { return facts_; };
+    parts_.identify = [this](const std::string&, ports::StreamOpener&, const base::Cancellation&) {
+      return facts_;
+    };
     parts_.power_cycle = [this](const boards::UsbFacts& usb, absl::Duration off_time,
                                 const base::Cancellation&) {
       power_cycles_.push_back(absl::StrCat(usb.topology, " ", absl::FormatDuration(off_time)));
