@@ -66,6 +66,8 @@ class FlasherImpl final : public Flasher {
     connected_ = false;
     facts_.reset();
     RETURN_IF_ERROR(link_.CheckCancelled());
+    if (!rate_chosen_ && profile_ != nullptr) rate_ = profile_->RateToTry(rate_);
+    rate_chosen_ = true;
     RETURN_IF_ERROR(connector_.Connect(rate_));
     connected_ = true;
     return absl::OkStatus();
@@ -152,8 +154,6 @@ absl::Status FlasherImpl::LookAndPrepare() {
 
 absl::Status FlasherImpl::RaiseRate(Chip chip) {
   if (!link_.traits().has_baud_rate) return absl::OkStatus();
-  if (!rate_chosen_ && profile_ != nullptr) rate_ = profile_->RateToTry(rate_);
-  rate_chosen_ = true;
   while (rate_ > link_.baud_rate()) {
     ASSIGN_OR_RETURN(const uint32_t loader_rate, FindRomBaudRate(loader_, chip, rate_));
     const uint32_t before = link_.baud_rate();
