@@ -90,10 +90,10 @@ class PeculiarStream final : public ports::ByteStream {
   explicit PeculiarStream(ports::ByteStream& stream) : stream_(stream) {}
 
   bool gpio0_connected = true;
-  bool socket = false;                    // bytes only
-  uint32_t highest_rate = 4'000'000;      // what is above comes out wrong
-  uint32_t highest_accepted = 4'000'000;  // what is above is refused
-  std::vector<uint32_t> rates;            // that were asked for
+  bool socket = false;                           // bytes only
+  uint32_t highest_rate = 4'000'000;             // what is above comes out wrong
+  uint32_t highest_accepted = 4'000'000;         // what is above is refused
+  std::vector<uint32_t> rates;                   // that were asked for
   uint32_t highest_rate_under_load = 4'000'000;  // the same for long requests
   bool skewed_lines = false;                     // RTS changes before DTR, and EN rises slowly
   std::vector<std::pair<bool, bool>> lines;      // as they were asked for: DTR, RTS

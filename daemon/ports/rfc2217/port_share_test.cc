@@ -136,7 +136,7 @@ class Bench final : public StreamOpener {
     }
     absl::Status SetBaudRate(uint32_t baud) override {
       if (bench_.lowest_refused_baud_ != 0 && baud >= bench_.lowest_refused_baud_) {
-        return errors::MakeError(ErrorCode::kPortFailed, "too fast");
+        return errors::MakeError(ErrorCode::kBaudRateUnsupported, "too fast");
       }
       bench_.Log(absl::StrCat("baud ", baud));
       return CheckAlive();
@@ -238,7 +238,7 @@ TEST_F(PortShareTest, ARefusedRateIsAnsweredWithTheOneInForce) {
   ASSERT_TRUE(client.ok()) << client.status();
   ASSERT_TRUE((*client)->SetBaudRate(921600).ok());
   const absl::Status status = (*client)->SetBaudRate(2'000'000);
-  EXPECT_TRUE(errors::Is(status, ErrorCode::kPortFailed)) << status;
+  EXPECT_TRUE(errors::Is(status, ErrorCode::kBaudRateUnsupported)) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr("stays at 921600"));
   EXPECT_TRUE((*client)->SetBaudRate(460800).ok());
 }

@@ -221,7 +221,7 @@ absl::Status Rfc2217Stream::DiscardInput() {
 absl::Status Rfc2217Stream::SetBaudRate(uint32_t baud) {
   RETURN_IF_ERROR(CheckAlive());
   if (baud < kMinBaud || baud > kMaxBaud) {
-    return MakeError(ErrorCode::kPortFailed,
+    return MakeError(ErrorCode::kBaudRateUnsupported,
                      absl::StrCat(address(), ": ", baud, " baud is out of range"));
   }
   if (baud == baud_) return absl::OkStatus();
@@ -230,8 +230,9 @@ absl::Status Rfc2217Stream::SetBaudRate(uint32_t baud) {
   ASSIGN_OR_RETURN(const uint32_t answer, AwaitAnswer(ComPortCommand::kSetBaudRate));
   const double error = static_cast<double>(answer) / baud - 1;
   if (error > kMaxBaudError || error < -kMaxBaudError) {
-    return MakeError(ErrorCode::kPortFailed, absl::StrCat(address(), ": asked for ", baud,
-                                                          " baud, the server stays at ", answer));
+    return MakeError(
+        ErrorCode::kBaudRateUnsupported,
+        absl::StrCat(address(), ": asked for ", baud, " baud, the server stays at ", answer));
   }
   baud_ = baud;
   return absl::OkStatus();

@@ -24,8 +24,9 @@ namespace kiln::ports {
 
 // The client's side of RFC 2217: a serial port that another computer lends.
 // Settings are requests that the server acknowledges; one that it refuses, or
-// does not answer in time, is PortFailed. A connection that ends is
-// BoardUnplugged: whether board, computer or network went is not known.
+// does not answer in time, is PortFailed, a rate it does not take
+// BaudRateUnsupported. A connection that ends is BoardUnplugged: whether board,
+// computer or network went is not known.
 // Threads as ByteStream says.
 class Rfc2217Stream final : public FdStream, private TelnetSink {
  public:

@@ -264,7 +264,7 @@ TEST(Rfc2217StreamTest, ChangesTheRateOnceTheServerSaysSo) {
   EXPECT_TRUE((*stream)->SetBaudRate(921600).ok());  // nothing to ask for
   EXPECT_EQ(server.requests().back(), "SET-BAUDRATE 921600");
   EXPECT_EQ(server.requests().size(), 9u);
-  EXPECT_TRUE(errors::Is((*stream)->SetBaudRate(1), ErrorCode::kPortFailed));
+  EXPECT_TRUE(errors::Is((*stream)->SetBaudRate(1), ErrorCode::kBaudRateUnsupported));
 }
 
 TEST(Rfc2217StreamTest, AsksOnlyForLinesThatChange) {
@@ -388,8 +388,10 @@ TEST(Rfc2217StreamTest, SaysWhyAServerIsNoUse) {
                        {.closes_at_once = true, .greeting = "Port already in use\r\n"},
                        ErrorCode::kPortBusy,
                        "Port already in use\\r\\n"},
-           RefusalCase{
-               "another rate", {.only_baud = 9600}, ErrorCode::kPortFailed, "stays at 9600"},
+           RefusalCase{"another rate",
+                       {.only_baud = 9600},
+                       ErrorCode::kBaudRateUnsupported,
+                       "stays at 9600"},
            RefusalCase{"no purge",
                        {.acknowledges_purge = false},
                        ErrorCode::kPortFailed,

@@ -466,7 +466,8 @@ absl::Status ShareSession::SetBaudRate(uint32_t baud) {
     const absl::Status set = stream_.SetBaudRate(baud);
     if (set.ok()) {
       baud_ = baud;
-    } else if (!errors::Is(set, ErrorCode::kPortFailed)) {
+    } else if (!errors::Is(set, ErrorCode::kBaudRateUnsupported) &&
+               !errors::Is(set, ErrorCode::kPortFailed)) {
       return set;
     }
   }
