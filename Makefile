@@ -40,6 +40,8 @@ screenshots: build ## every view of the page into screenshots/
 
 demo: setup $(BUILD)/build.ninja ## four simulated boards through complete deployments (PORT=/dev/ttyUSB0: a real one)
 	@cmake --build $(BUILD) --target kilnd kiln kiln-sim
+	@scripts/build-web
+	@scripts/build-gateway $(BUILD)
 	@KILN_STUBS=$(STUBS) PORT="$(PORT)" scripts/demo $(BUILD)
 
 check: ## the long suites: linters, sanitizers, oracles, crash tests (what .ci/run does after `make test`)
