@@ -65,6 +65,7 @@ absl::StatusCode CanonicalCode(ErrorCode code) {
     case ErrorCode::kBundleNotFound:
     case ErrorCode::kPortNotFound:
     case ErrorCode::kBoardNotFound:
+    case ErrorCode::kRouteNotFound:
       return absl::StatusCode::kNotFound;
     case ErrorCode::kRequestConflict:
       return absl::StatusCode::kAlreadyExists;
@@ -73,11 +74,16 @@ absl::StatusCode CanonicalCode(ErrorCode code) {
     case ErrorCode::kStationBusy:
     case ErrorCode::kDiskFull:
     case ErrorCode::kReaderTooSlow:
+    case ErrorCode::kTooManyRequests:
       return absl::StatusCode::kResourceExhausted;
     case ErrorCode::kSequenceOutOfRange:
       return absl::StatusCode::kOutOfRange;
     case ErrorCode::kPortPermission:
+    case ErrorCode::kNotAllowed:
+    case ErrorCode::kRequestRefused:
       return absl::StatusCode::kPermissionDenied;
+    case ErrorCode::kNotSignedIn:
+      return absl::StatusCode::kUnauthenticated;
     case ErrorCode::kStationDraining:
     case ErrorCode::kStationUnreachable:
     case ErrorCode::kBoardUnplugged:

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "base/status_macros.h"
 
 namespace kiln::storage {
@@ -129,6 +130,18 @@ absl::Time WholeMicroseconds(absl::Time time) {
   return absl::FromUnixMicros(absl::ToUnixMicros(time));
 }
 
+// The first stored time that is not before `time`: stored times are rounded down, so a bound
+// between two microseconds lies above the one before.
+int64_t RoundedUp(absl::Time time) {
+  return absl::ToUnixMicros(time + absl::Microseconds(1) - absl::Nanoseconds(1));
+}
+
+// `text` anywhere, with nothing in it that LIKE would take for a wildcard.
+std::string LikePattern(const std::string& text) {
+  return absl::StrCat("%", absl::StrReplaceAll(text, {{"\\", "\\\\"}, {"%", "\\%"}, {"_", "\\_"}}),
+                      "%");
+}
+
 }  // namespace
 
 Deployment Normalized(Deployment deployment) {
@@ -190,6 +203,14 @@ std::string DeploymentQuerySql(const DeploymentQuery& query) {
   if (!query.bundle_id.empty()) conditions.push_back("bundle_id = ?4");
   if (query.created_after != absl::InfinitePast()) conditions.push_back("create_time_us >= ?5");
   if (query.created_before != absl::InfiniteFuture()) conditions.push_back("create_time_us < ?6");
+  if (!query.text.empty()) {
+    std::vector<std::string> columns;
+    for (const char* column :
+         {"customer_id", "organization", "application_name", "mac", "wifi_ssid", "id"}) {
+      columns.push_back(absl::StrCat(column, " LIKE ?10 ESCAPE '\\'"));
+    }
+    conditions.push_back(absl::StrCat("(", absl::StrJoin(columns, " OR "), ")"));
+  }
   if (!query.older_than_id.empty()) conditions.push_back("(create_time_us, id) < (?7, ?8)");
   // One arm for each state, merged in order by SQLite: each walks its index from the newest and
   // stops at the limit. `state IN (…)` would collect and sort the whole history.
@@ -229,20 +250,17 @@ absl::StatusOr<std::vector<Deployment>> QueryDeployments(SqliteDatabase& db,
   if (!query.mac.empty()) statement.BindText(2, query.mac);
   if (!query.port.empty()) statement.BindText(3, query.port);
   if (!query.bundle_id.empty()) statement.BindText(4, query.bundle_id);
-  // Stored times are rounded down; a bound between two microseconds lies above the one before.
-  const auto rounded_up = [](absl::Time time) {
-    return absl::ToUnixMicros(time + absl::Microseconds(1) - absl::Nanoseconds(1));
-  };
   if (query.created_after != absl::InfinitePast()) {
-    statement.BindInt(5, rounded_up(query.created_after));
+    statement.BindInt(5, RoundedUp(query.created_after));
   }
   if (query.created_before != absl::InfiniteFuture()) {
-    statement.BindInt(6, rounded_up(query.created_before));
+    statement.BindInt(6, RoundedUp(query.created_before));
   }
   if (!query.older_than_id.empty()) {
     statement.BindTime(7, cursor_time).BindText(8, query.older_than_id);
   }
   statement.BindInt(9, query.limit);
+  if (!query.text.empty()) statement.BindText(10, LikePattern(query.text));
   return ReadAll(statement);
 }
 
@@ -263,6 +281,26 @@ absl::StatusOr<StateCounts> CountDeployments(SqliteDatabase& db) {
     if (!row) return counts;
     const auto state = static_cast<size_t>(statement.Int(0));
     if (state < counts.size()) counts[state] = statement.Int(1);
+  }
+}
+
+absl::StatusOr<OutcomeCounts> QueryOutcomes(SqliteDatabase& db, absl::Time after,
+                                            absl::Time before) {
+  ASSIGN_OR_RETURN(SqliteStatement statement,
+                   db.Cached("SELECT state, attempt = 1, count(*) FROM deployments "
+                             "WHERE create_time_us >= ?1 AND create_time_us < ?2 GROUP BY 1, 2"));
+  statement.BindInt(1, RoundedUp(after)).BindInt(2, RoundedUp(before));
+  OutcomeCounts counts;
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool row, statement.Step());
+    if (!row) return counts;
+    const auto state = static_cast<size_t>(statement.Int(0));
+    const int64_t count = statement.Int(2);
+    if (state < counts.by_state.size()) counts.by_state[state] += count;
+    const bool first_attempt = statement.Int(1) != 0;
+    if (first_attempt && statement.Int(0) == static_cast<int>(DeploymentState::kSucceeded)) {
+      counts.succeeded_first_attempt += count;
+    }
   }
 }
 

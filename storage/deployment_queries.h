@@ -32,6 +32,8 @@ absl::StatusOr<std::vector<Deployment>> QueryDeployments(SqliteDatabase& db,
                                                          const DeploymentQuery& query);
 absl::StatusOr<std::vector<Deployment>> QueryNotEnded(SqliteDatabase& db);
 absl::StatusOr<StateCounts> CountDeployments(SqliteDatabase& db);
+absl::StatusOr<OutcomeCounts> QueryOutcomes(SqliteDatabase& db, absl::Time after,
+                                            absl::Time before);
 
 // The text of QueryDeployments' statement, so that tests can look at its plan.
 std::string DeploymentQuerySql(const DeploymentQuery& query);

@@ -154,6 +154,11 @@ class SqliteLedger final : public Ledger {
     return status;
   }
 
+  absl::StatusOr<OutcomeCounts> CountOutcomes(absl::Time after, absl::Time before) override {
+    absl::MutexLock lock(&read_mutex_);
+    return QueryOutcomes(*reader_, after, before);
+  }
+
   absl::StatusOr<std::vector<EventRecord>> ListEvents(const EventQuery& query) override {
     absl::MutexLock lock(&read_mutex_);
     return QueryEvents(*reader_, query);

@@ -105,6 +105,9 @@ struct DeploymentQuery {
   std::string bundle_id;
   absl::Time created_after = absl::InfinitePast();
   absl::Time created_before = absl::InfiniteFuture();
+  // Part of customer id, organization, application, MAC, SSID or id, without regard to the case of
+  // ASCII letters. Walks the history where it is rare.
+  std::string text;
   // Page cursor: only deployments older than this one (by creation time, then
   // id). Empty: from the newest.
   std::string older_than_id;
@@ -123,6 +126,14 @@ struct VerifyResult {
   int64_t events_checked = 0;
   std::string head_hex;
   std::string problem;
+};
+
+// Deployments by what has become of them.
+struct OutcomeCounts {
+  // `by_state[static_cast<int>(state)]`.
+  std::array<int64_t, 7> by_state = {};
+  // Of the succeeded, those in their first attempt.
+  int64_t succeeded_first_attempt = 0;
 };
 
 // How many deployments are in each state: `counts[static_cast<int>(state)]`.
@@ -198,6 +209,8 @@ class Ledger {
   virtual absl::StatusOr<std::vector<DueRecord>> FindDueRecords(int limit) = 0;
   // The record is on disk. No event: nothing that anybody watches has changed. OK when none is due.
   virtual absl::Status ForgetDueRecord(const std::string& deployment_id, int attempt) = 0;
+  // Of the deployments created from `after` (inclusive) to `before` (exclusive).
+  virtual absl::StatusOr<OutcomeCounts> CountOutcomes(absl::Time after, absl::Time before) = 0;
   // Ascending by sequence.
   virtual absl::StatusOr<std::vector<EventRecord>> ListEvents(const EventQuery& query) = 0;
   // 0 when empty.

@@ -214,5 +214,32 @@ TEST_F(LedgerQueryTest, PagesWalkAnIndexWithoutSorting) {
   }
 }
 
+TEST_F(LedgerQueryTest, TextIsFoundAnywhereWhateverItsCase) {
+  EXPECT_EQ(Find({.text = "aaa"}), "7 5 3 1");
+  EXPECT_EQ(Find({.text = "m3"}), "7 3");
+  EXPECT_EQ(Find({.text = "deployment-8"}), "8");
+  EXPECT_EQ(Find({.states = {DeploymentState::kSucceeded}, .text = "aaa"}), "7 3");
+  EXPECT_EQ(Find({.text = "aaa", .older_than_id = "deployment-5", .limit = 1}), "3");
+  for (const char* wildcard : {"a%a", "a_a", "%%", "\\", "'"}) {
+    EXPECT_EQ(Find({.text = wildcard}), "") << wildcard;
+  }
+}
+
+TEST_F(LedgerQueryTest, OutcomesAreCountedInTheRange) {
+  const auto all = ledger_->CountOutcomes(start_, start_ + absl::Hours(1));
+  ASSERT_TRUE(all.ok()) << all.status();
+  EXPECT_THAT(all->by_state, ElementsAre(0, 2, 1, 2, 1, 1, 1));
+  EXPECT_EQ(all->succeeded_first_attempt, 2);
+
+  Deployment again = *ledger_->GetDeployment("deployment-7");
+  again.attempt = 2;
+  ASSERT_TRUE(ledger_->UpdateDeployment(again, again.sequence, PayloadFor).ok());
+  // Numbers 5 to 8: the second half.
+  const auto half = ledger_->CountOutcomes(start_ + absl::Seconds(2), start_ + absl::Seconds(4));
+  ASSERT_TRUE(half.ok()) << half.status();
+  EXPECT_THAT(half->by_state, ElementsAre(0, 1, 0, 1, 0, 1, 1));
+  EXPECT_EQ(half->succeeded_first_attempt, 0);
+}
+
 }  // namespace
 }  // namespace kiln::storage

@@ -8,12 +8,13 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "base/status_macros.h"
+#include "daemon/api/caller.h"
 #include "daemon/api/lookup.h"
 #include "daemon/api/methods.h"
 #include "daemon/api/page_token.h"
+#include "daemon/api/request_time.h"
 #include "daemon/api/resource_name.h"
 #include "daemon/api/rpc_error.h"
 #include "daemon/api/unary.h"
@@ -26,21 +27,13 @@ namespace {
 
 // Longest reason kept in an audit event, in bytes.
 constexpr size_t kMaxReasonBytes = 300;
+// As the contract has it.
+constexpr size_t kMaxFilterTextBytes = 100;
 
 // "bundles/{id}", or the id or a prefix of it alone.
 absl::StatusOr<std::string> BundleId(const std::string& bundle, absl::string_view field) {
   if (absl::StrContains(bundle, "/")) return ParseResourceName(bundle, "bundles", field);
   return ParseResourceName(absl::StrCat("bundles/", bundle), "bundles", field);
-}
-
-absl::StatusOr<absl::Time> TimeOf(const google::protobuf::Timestamp& timestamp,
-                                  absl::string_view field) {
-  // The range of google.protobuf.Timestamp: years 1 to 9999.
-  if (timestamp.seconds() < -62'135'596'800 || timestamp.seconds() > 253'402'300'799 ||
-      timestamp.nanos() < 0 || timestamp.nanos() > 999'999'999) {
-    return FieldError(field, "is not a valid time");
-  }
-  return absl::FromUnixSeconds(timestamp.seconds()) + absl::Nanoseconds(timestamp.nanos());
 }
 
 absl::Status ApplyFilter(const v1::DeploymentFilter& filter, storage::DeploymentQuery& query) {
@@ -64,19 +57,12 @@ absl::Status ApplyFilter(const v1::DeploymentFilter& filter, storage::Deployment
     ASSIGN_OR_RETURN(query.created_before,
                      TimeOf(filter.created_before(), "filter.created_before"));
   }
-  return absl::OkStatus();
-}
-
-// Who calls: the name in the client's certificate, or "local" for whoever may open the socket (gRPC
-// does not pass on the credentials of a unix socket's peer).
-std::string ActorOf(const grpc::CallbackServerContext& context) {
-  const auto auth = context.auth_context();
-  if (auth == nullptr || !auth->IsPeerAuthenticated()) return "local";
-  std::vector<std::string> names;
-  for (const grpc::string_ref& name : auth->GetPeerIdentity()) {
-    names.emplace_back(name.data(), name.size());
+  if (filter.text().size() > kMaxFilterTextBytes) {
+    return FieldError("filter.text",
+                      absl::StrCat("must be at most ", kMaxFilterTextBytes, " bytes"));
   }
-  return names.empty() ? "local" : rpc::SafeText(absl::StrJoin(names, ","), kMaxReasonBytes);
+  query.text = filter.text();
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -176,7 +162,11 @@ grpc::ServerUnaryReactor* DeploymentsService::RevealCredentials(
     v1::RevealCredentialsResponse* response) {
   return Answer<v1::RevealCredentialsResponse>(
       parts_, *parts_.quick, context, kRevealCredentials, response,
-      [this, request, actor = ActorOf(*context)] { return Reveal(*request, actor); });
+      [this, request,
+       caller = CallerOf(*context)]() -> absl::StatusOr<v1::RevealCredentialsResponse> {
+        RETURN_IF_ERROR(caller.status());
+        return Reveal(*request, caller->actor);
+      });
 }
 
 absl::StatusOr<v1::RevealCredentialsResponse> DeploymentsService::Reveal(
@@ -186,19 +176,40 @@ absl::StatusOr<v1::RevealCredentialsResponse> DeploymentsService::Reveal(
     return errors::MakeError(errors::ErrorCode::kDeploymentStateWrong,
                              absl::StrCat(request.name(), " has no WiFi password yet"));
   }
-  v1::Event event;
-  event.set_kind(v1::EVENT_KIND_AUDIT);
-  v1::AuditEvent& audit = *event.mutable_audit();
-  audit.set_action("reveal_credentials");
-  audit.set_subject(request.name());
-  audit.set_actor(actor);
-  audit.set_reason(rpc::SafeText(request.reason(), kMaxReasonBytes));
-  RETURN_IF_ERROR(parts_.ledger->AppendEvent(pipeline::DraftOf(event, request.name())).status());
-
+  RETURN_IF_ERROR(Audit("reveal_credentials", request.name(), actor, request.reason()));
   v1::RevealCredentialsResponse response;
   response.set_wifi_ssid(deployment.wifi_ssid);
   response.set_wifi_password(deployment.wifi_password);
   return response;
+}
+
+absl::Status DeploymentsService::Audit(absl::string_view action, const std::string& name,
+                                       const std::string& actor, const std::string& reason) const {
+  v1::Event event;
+  event.set_kind(v1::EVENT_KIND_AUDIT);
+  v1::AuditEvent& audit = *event.mutable_audit();
+  audit.set_action(std::string(action));
+  audit.set_subject(name);
+  audit.set_actor(actor);
+  audit.set_reason(rpc::SafeText(reason, kMaxReasonBytes));
+  return parts_.ledger->AppendEvent(pipeline::DraftOf(event, name)).status();
+}
+
+grpc::ServerUnaryReactor* DeploymentsService::GetRecord(grpc::CallbackServerContext* context,
+                                                        const v1::GetRecordRequest* request,
+                                                        v1::GetRecordResponse* response) {
+  return Answer<v1::GetRecordResponse>(
+      parts_, *parts_.quick, context, kGetRecord, response,
+      [this, request, caller = CallerOf(*context)]() -> absl::StatusOr<v1::GetRecordResponse> {
+        RETURN_IF_ERROR(caller.status());
+        ASSIGN_OR_RETURN(const std::string id, ParseResourceName(request->name(), "deployments"));
+        ASSIGN_OR_RETURN(const pipeline::RecordFile record, parts_.scheduler->RecordOf(id));
+        RETURN_IF_ERROR(Audit("get_record", request->name(), caller->actor, request->reason()));
+        v1::GetRecordResponse answer;
+        answer.set_file_name(record.name);
+        answer.set_json(record.json);
+        return answer;
+      });
 }
 
 }  // namespace kiln::api

@@ -33,6 +33,9 @@ class DeploymentsService final : public v1::Deployments::CallbackService {
   grpc::ServerUnaryReactor* RevealCredentials(grpc::CallbackServerContext* context,
                                               const v1::RevealCredentialsRequest* request,
                                               v1::RevealCredentialsResponse* response) override;
+  grpc::ServerUnaryReactor* GetRecord(grpc::CallbackServerContext* context,
+                                      const v1::GetRecordRequest* request,
+                                      v1::GetRecordResponse* response) override;
 
  private:
   absl::StatusOr<v1::Deployment> Create(const v1::CreateDeploymentRequest& request) const;
@@ -40,6 +43,9 @@ class DeploymentsService final : public v1::Deployments::CallbackService {
   // The audit event is in the ledger before the secret leaves it.
   absl::StatusOr<v1::RevealCredentialsResponse> Reveal(const v1::RevealCredentialsRequest& request,
                                                        const std::string& actor) const;
+  // Puts into the ledger that somebody sees a secret of the deployment `name`.
+  absl::Status Audit(absl::string_view action, const std::string& name, const std::string& actor,
+                     const std::string& reason) const;
 
   const ApiParts& parts_;
 };

@@ -11,6 +11,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/status_macros.h"
+#include "daemon/api/caller.h"
 #include "daemon/api/methods.h"
 #include "daemon/api/rpc_error.h"
 #include "daemon/pipeline/messages.h"
@@ -56,7 +57,9 @@ grpc::ServerReadReactor<v1::ImportBundleRequest>* ImportStream::Start(
       new ImportStream(parts, context, idle_timeout, running, response));
   absl::MutexLock lock(&stream->mutex_);
   stream->self_ = stream;
-  if (running.load() > kMaxImports) {
+  if (const absl::Status allowed = CheckAllowed(*context, kImportBundle); !allowed.ok()) {
+    stream->End(allowed);
+  } else if (running.load() > kMaxImports) {
     stream->End(errors::MakeError(errors::ErrorCode::kStationBusy,
                                   "other packages are being imported; try again"));
   } else {

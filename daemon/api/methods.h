@@ -9,6 +9,7 @@ inline constexpr char kGetHealth[] = "kiln.v1.Station/GetHealth";
 inline constexpr char kWatchEvents[] = "kiln.v1.Station/WatchEvents";
 inline constexpr char kListEvents[] = "kiln.v1.Station/ListEvents";
 inline constexpr char kVerifyLedger[] = "kiln.v1.Station/VerifyLedger";
+inline constexpr char kGetStatistics[] = "kiln.v1.Station/GetStatistics";
 inline constexpr char kListBoards[] = "kiln.v1.Boards/ListBoards";
 inline constexpr char kGetBoard[] = "kiln.v1.Boards/GetBoard";
 inline constexpr char kIdentifyBoard[] = "kiln.v1.Boards/IdentifyBoard";
@@ -19,6 +20,7 @@ inline constexpr char kListDeployments[] = "kiln.v1.Deployments/ListDeployments"
 inline constexpr char kCancelDeployment[] = "kiln.v1.Deployments/CancelDeployment";
 inline constexpr char kRetryDeployment[] = "kiln.v1.Deployments/RetryDeployment";
 inline constexpr char kRevealCredentials[] = "kiln.v1.Deployments/RevealCredentials";
+inline constexpr char kGetRecord[] = "kiln.v1.Deployments/GetRecord";
 inline constexpr char kImportBundle[] = "kiln.v1.Firmware/ImportBundle";
 inline constexpr char kListBundles[] = "kiln.v1.Firmware/ListBundles";
 inline constexpr char kGetBundle[] = "kiln.v1.Firmware/GetBundle";
@@ -29,7 +31,8 @@ inline constexpr const char* kAllMethods[] = {
     kGetStation,    kGetHealth,       kWatchEvents,      kListEvents,      kVerifyLedger,
     kListBoards,    kGetBoard,        kIdentifyBoard,    kPowerCycleBoard, kCreateDeployment,
     kGetDeployment, kListDeployments, kCancelDeployment, kRetryDeployment, kRevealCredentials,
-    kImportBundle,  kListBundles,     kGetBundle,        kRetireBundle,
+    kImportBundle,  kListBundles,     kGetBundle,        kRetireBundle,    kGetStatistics,
+    kGetRecord,
 };
 
 }  // namespace kiln::api

@@ -11,6 +11,7 @@
 #include "base/status_macros.h"
 #include "daemon/api/methods.h"
 #include "daemon/api/page_token.h"
+#include "daemon/api/request_time.h"
 #include "daemon/api/rpc_error.h"
 #include "daemon/api/snapshot.h"
 #include "daemon/api/unary.h"
@@ -132,6 +133,46 @@ grpc::ServerUnaryReactor* StationService::VerifyLedger(grpc::CallbackServerConte
                                             verified.set_problem(result.problem);
                                             return verified;
                                           });
+}
+
+grpc::ServerUnaryReactor* StationService::GetStatistics(grpc::CallbackServerContext* context,
+                                                        const v1::GetStatisticsRequest* request,
+                                                        v1::Statistics* response) {
+  return Answer<v1::Statistics>(parts_, *parts_.quick, context, kGetStatistics, response,
+                                [this, request] { return Count(*request); });
+}
+
+absl::StatusOr<v1::Statistics> StationService::Count(
+    const v1::GetStatisticsRequest& request) const {
+  absl::Time start = absl::FromUnixSeconds(0);
+  // Beyond every time the ledger can hold, and still a number of microseconds.
+  absl::Time end = absl::FromUnixSeconds(253'402'300'800);
+  if (request.has_start_time()) {
+    ASSIGN_OR_RETURN(start, TimeOf(request.start_time(), "start_time"));
+  }
+  if (request.has_end_time()) {
+    ASSIGN_OR_RETURN(end, TimeOf(request.end_time(), "end_time"));
+  }
+  if (end < start) return FieldError("end_time", "must not be before start_time");
+  ASSIGN_OR_RETURN(const storage::OutcomeCounts counts, parts_.ledger->CountOutcomes(start, end));
+  const auto in = [&counts](storage::DeploymentState state) {
+    return counts.by_state[static_cast<int>(state)];
+  };
+  using storage::DeploymentState;
+  v1::Statistics statistics;
+  statistics.set_pending(in(DeploymentState::kPending));
+  statistics.set_running(in(DeploymentState::kRunning));
+  statistics.set_succeeded(in(DeploymentState::kSucceeded));
+  statistics.set_failed(in(DeploymentState::kFailed));
+  statistics.set_canceled(in(DeploymentState::kCanceled));
+  statistics.set_needs_attention(in(DeploymentState::kNeedsAttention));
+  statistics.set_succeeded_first_attempt(counts.succeeded_first_attempt);
+  const int64_t ended = statistics.succeeded() + statistics.failed() + statistics.needs_attention();
+  if (ended > 0) {
+    statistics.set_first_pass_yield(static_cast<double>(counts.succeeded_first_attempt) /
+                                    static_cast<double>(ended));
+  }
+  return statistics;
 }
 
 }  // namespace kiln::api

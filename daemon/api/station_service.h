@@ -27,9 +27,13 @@ class StationService final : public v1::Station::CallbackService {
   grpc::ServerUnaryReactor* VerifyLedger(grpc::CallbackServerContext* context,
                                          const v1::VerifyLedgerRequest* request,
                                          v1::VerifyLedgerResponse* response) override;
+  grpc::ServerUnaryReactor* GetStatistics(grpc::CallbackServerContext* context,
+                                          const v1::GetStatisticsRequest* request,
+                                          v1::Statistics* response) override;
 
  private:
   absl::StatusOr<v1::StationInfo> Describe() const;
+  absl::StatusOr<v1::Statistics> Count(const v1::GetStatisticsRequest& request) const;
   absl::StatusOr<v1::ListEventsResponse> List(const v1::ListEventsRequest& request) const;
 
   const ApiParts& parts_;

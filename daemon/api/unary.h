@@ -8,15 +8,17 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "daemon/api/api_parts.h"
+#include "daemon/api/caller.h"
 #include "daemon/api/rpc_error.h"
 #include "errors/error.h"
 #include "grpcpp/grpcpp.h"
 
 namespace kiln::api {
 
-// Answers one unary call: runs `call` on `pool`, copies its value into `response`, maps its error,
-// and counts the call as `method` ("kiln.v1.Boards/ListBoards"). `response` and what `call` refers
-// to of the request live until the reactor is finished, as gRPC guarantees.
+// Answers one unary call: checks the caller's role, runs `call` on `pool`, copies its value into
+// `response`, maps its error, and counts the call as `method` ("kiln.v1.Boards/ListBoards").
+// `response` and what `call` refers to of the request live until the reactor is finished, as gRPC
+// guarantees.
 template <typename Response>
 grpc::ServerUnaryReactor* Answer(const ApiParts& parts, WorkPool& pool,
                                  grpc::CallbackServerContext* context, const char* method,
@@ -30,6 +32,10 @@ grpc::ServerUnaryReactor* Answer(const ApiParts& parts, WorkPool& pool,
                               parts.clock->Monotonic() - start);
     reactor->Finish(answer);
   };
+  if (const absl::Status allowed = CheckAllowed(*context, method); !allowed.ok()) {
+    finish(allowed);
+    return reactor;
+  }
   const bool posted = pool.Post([finish, response, call = std::move(call)] {
     absl::StatusOr<Response> result = call();
     if (result.ok()) *response = *std::move(result);

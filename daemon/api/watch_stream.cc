@@ -11,6 +11,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "base/status_macros.h"
+#include "daemon/api/caller.h"
 #include "daemon/api/methods.h"
 #include "daemon/api/rpc_error.h"
 #include "daemon/api/snapshot.h"
@@ -47,7 +48,9 @@ grpc::ServerWriteReactor<v1::WatchEventsResponse>* WatchStream::Start(
   }
   // The client learns at once that the stream is open.
   stream->StartSendInitialMetadata();
-  if (const absl::Status status = stream->Begin(request); !status.ok()) {
+  absl::Status status = CheckAllowed(*context, kWatchEvents);
+  if (status.ok()) status = stream->Begin(request);
+  if (!status.ok()) {
     absl::MutexLock lock(&stream->mutex_);
     stream->End(status);
   } else {

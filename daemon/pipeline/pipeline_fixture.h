@@ -83,6 +83,10 @@ class SwitchedLedger final : public storage::Ledger {
     return real_.FindDueRecords(limit);
   }
   absl::Status ForgetDueRecord(const std::string& id, int attempt) override;
+  absl::StatusOr<storage::OutcomeCounts> CountOutcomes(absl::Time after,
+                                                       absl::Time before) override {
+    return real_.CountOutcomes(after, before);
+  }
   absl::StatusOr<std::vector<storage::EventRecord>> ListEvents(
       const storage::EventQuery& query) override {
     return real_.ListEvents(query);

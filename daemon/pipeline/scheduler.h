@@ -87,6 +87,12 @@ class HttpGetter {
   virtual absl::StatusOr<std::string> Get(const std::string& url, absl::Duration timeout) = 0;
 };
 
+// The record of a deployment as a file.
+struct RecordFile {
+  std::string name;  // without its folder
+  std::string json;
+};
+
 // Everything the pipeline needs of the world; not owned, must outlive it.
 struct PipelineParts {
   storage::Ledger* ledger;
@@ -132,6 +138,10 @@ class Scheduler {
   virtual absl::StatusOr<storage::Deployment> Cancel(const std::string& id) = 0;
   virtual absl::StatusOr<storage::Deployment> Retry(const std::string& id,
                                                     const std::string& request_id) = 0;
+  // The record of a deployment that has ended: the file as exported, or, where that is gone or was
+  // never kept (failures), drawn again from the ledger. With the WiFi password of a success.
+  // DeploymentNotFound; DeploymentStateWrong before the end.
+  virtual absl::StatusOr<RecordFile> RecordOf(const std::string& id) = 0;
   // Holds `port` while `use` runs, as a deployment would; BoardInUse when it is in use.
   // For IdentifyBoard and PowerCycleBoard.
   virtual absl::Status WithIdlePort(const std::string& port,

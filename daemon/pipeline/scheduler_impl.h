@@ -62,6 +62,7 @@ class SchedulerImpl final : public Scheduler {
   absl::StatusOr<storage::Deployment> Cancel(const std::string& id) override;
   absl::StatusOr<storage::Deployment> Retry(const std::string& id,
                                             const std::string& request_id) override;
+  absl::StatusOr<RecordFile> RecordOf(const std::string& id) override;
   absl::Status WithIdlePort(const std::string& port,
                             const std::function<absl::Status()>& use) override;
   std::string RunningOn(const std::string& port) const override;

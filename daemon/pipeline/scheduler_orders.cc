@@ -1,7 +1,8 @@
-// What clients ask of the scheduler: create, cancel, retry.
+// What clients ask of the scheduler: create, cancel, retry, the record.
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -11,6 +12,7 @@
 #include "absl/time/time.h"
 #include "base/random.h"
 #include "base/status_macros.h"
+#include "daemon/pipeline/deployment_record.h"
 #include "daemon/pipeline/order.h"
 #include "daemon/pipeline/scheduler_impl.h"
 #include "daemon/pipeline/step.h"
@@ -247,6 +249,37 @@ absl::StatusOr<storage::Deployment> SchedulerImpl::Retry(const std::string& id,
   shared_.Log(false, "the deployment is tried again", id);
   Release(job, *row);
   return row;
+}
+
+absl::StatusOr<RecordFile> SchedulerImpl::RecordOf(const std::string& id) {
+  ASSIGN_OR_RETURN(const storage::Deployment row, shared_.parts.ledger->GetDeployment(id));
+  const bool success = row.state == DeploymentState::kSucceeded;
+  if (!success && row.state != DeploymentState::kFailed &&
+      row.state != DeploymentState::kCanceled) {
+    return StateWrong(row, "told in a record yet");
+  }
+  std::string name = row.record_path.substr(row.record_path.rfind('/') + 1);
+  if (success && !row.record_path.empty()) {
+    auto file = shared_.parts.files->ReadFile(row.record_path, records::kMaxRecordBytes);
+    if (file.ok()) return RecordFile{.name = std::move(name), .json = *std::move(file)};
+  }
+  DeploymentDetails details;
+  if (!details.ParseFromString(row.details)) details.Clear();
+  records::RecordData data = RecordDataOf(shared_, row, details);
+  if (success) {
+    data.outcome = records::Outcome::kSucceeded;
+    data.deployed_at = absl::FromUnixMicros(details.deployed_at_us());
+  } else {
+    data.outcome = row.state == DeploymentState::kCanceled ? records::Outcome::kCanceled
+                                                           : records::Outcome::kFailed;
+    data.failure_code = row.error_code;
+    data.failure_detail = row.error_detail;
+    data.deployed_at = row.end_time;
+    name = absl::StrCat("failed-", row.customer_id, "-", row.id, ".json");
+  }
+  return RecordFile{
+      .name = std::move(name),
+      .json = records::RecordToJson(data, shared_.options.time_zone, shared_.options.tool_version)};
 }
 
 }  // namespace kiln::pipeline

@@ -361,5 +361,34 @@ TEST_F(SchedulerTest, NoEventHoldsThePassword) {
   }
 }
 
+TEST_F(SchedulerTest, RecordIsTheFileAndIsDrawnAgainWhereThatIsGone) {
+  PlugBoard("p1", 1);
+  StartStation();
+  const Deployment done = AwaitState(Deploy("p1").id, DeploymentState::kSucceeded);
+  const auto file = scheduler_->RecordOf(done.id);
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->json, RecordText(done.record_path));
+  EXPECT_EQ(absl::StrCat(options_.export_directory, "/", file->name), done.record_path);
+
+  ASSERT_TRUE(files_.RemoveAll(done.record_path).ok());
+  const auto again = scheduler_->RecordOf(done.id);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->name, file->name);
+  EXPECT_THAT(again->json, HasSubstr(done.wifi_password));
+  EXPECT_EQ(errors::CodeOf(scheduler_->RecordOf("none").status()), ErrorCode::kDeploymentNotFound);
+}
+
+TEST_F(SchedulerTest, RecordOfWhatWasCancelledHasNoPasswordAndOfWhatWaitsThereIsNone) {
+  StartStation();
+  const Deployment waiting = Deploy("p1");
+  EXPECT_EQ(errors::CodeOf(scheduler_->RecordOf(waiting.id).status()),
+            ErrorCode::kDeploymentStateWrong);
+  ASSERT_TRUE(scheduler_->Cancel(waiting.id).ok());
+  const auto file = scheduler_->RecordOf(waiting.id);
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_THAT(file->json, HasSubstr("CANCELLED_BY_OPERATOR"));
+  EXPECT_THAT(file->name, HasSubstr(waiting.id));
+}
+
 }  // namespace
 }  // namespace kiln::pipeline

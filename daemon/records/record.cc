@@ -25,8 +25,6 @@ namespace {
 using base::FileSystem;
 using errors::ErrorCode;
 
-// A record is a few KiB. A larger file of that name is somebody else's.
-constexpr size_t kMaxRecordBytes = 256 * 1024;
 // A day's CSV: at 400 bytes a line more than 100 000 boards.
 constexpr size_t kMaxCsvBytes = 48u << 20;
 // Deployments of one board for one customer on one day.

@@ -76,6 +76,16 @@ absl::StatusOr<storage::Deployment> FakeScheduler::Retry(const std::string& id,
   return ledger_.UpdateDeployment(row, row.sequence, pipeline::DeploymentPayload);
 }
 
+absl::StatusOr<pipeline::RecordFile> FakeScheduler::RecordOf(const std::string& id) {
+  ASSIGN_OR_RETURN(const storage::Deployment row, ledger_.GetDeployment(id));
+  if (row.state != storage::DeploymentState::kSucceeded) {
+    return errors::MakeError(errors::ErrorCode::kDeploymentStateWrong, "it has not ended");
+  }
+  return pipeline::RecordFile{
+      .name = "customer.json",
+      .json = absl::StrCat("{\"wifi\":{\"password\":\"", row.wifi_password, "\"}}")};
+}
+
 absl::Status FakeScheduler::WithIdlePort(const std::string& port,
                                          const std::function<absl::Status()>& use) {
   {

@@ -32,6 +32,8 @@ class FakeScheduler final : public pipeline::Scheduler {
   absl::StatusOr<storage::Deployment> Cancel(const std::string& id) override;
   absl::StatusOr<storage::Deployment> Retry(const std::string& id,
                                             const std::string& request_id) override;
+  // A record of its own making; only of deployments that have succeeded.
+  absl::StatusOr<pipeline::RecordFile> RecordOf(const std::string& id) override;
   absl::Status WithIdlePort(const std::string& port,
                             const std::function<absl::Status()>& use) override;
   std::string RunningOn(const std::string& port) const override;
