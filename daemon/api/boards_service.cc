@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "base/cancellation.h"
 #include "base/status_macros.h"
+#include "daemon/api/caller.h"
 #include "daemon/api/lookup.h"
 #include "daemon/api/methods.h"
 #include "daemon/api/page_token.h"
@@ -156,9 +157,12 @@ grpc::ServerUnaryReactor* BoardsService::GetBoard(grpc::CallbackServerContext* c
                            });
 }
 
-grpc::ServerUnaryReactor* BoardsService::IdentifyBoard(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* BoardsService::IdentifyBoard(grpc::CallbackServerContext* context,
                                                        const v1::IdentifyBoardRequest* request,
                                                        v1::Board* response) {
+  if (const absl::Status allowed = CheckAllowed(*context, kIdentifyBoard); !allowed.ok()) {
+    return Refuse(parts_, context, kIdentifyBoard, allowed);
+  }
   return BoardCall::Start(
       parts_, kIdentifyBoard,
       [name = request->name()](const ApiParts& parts, const base::Cancellation& cancellation) {
@@ -167,9 +171,12 @@ grpc::ServerUnaryReactor* BoardsService::IdentifyBoard(grpc::CallbackServerConte
       response);
 }
 
-grpc::ServerUnaryReactor* BoardsService::PowerCycleBoard(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* BoardsService::PowerCycleBoard(grpc::CallbackServerContext* context,
                                                          const v1::PowerCycleBoardRequest* request,
                                                          v1::Board* response) {
+  if (const absl::Status allowed = CheckAllowed(*context, kPowerCycleBoard); !allowed.ok()) {
+    return Refuse(parts_, context, kPowerCycleBoard, allowed);
+  }
   return BoardCall::Start(
       parts_, kPowerCycleBoard,
       [request = *request](const ApiParts& parts, const base::Cancellation& cancellation) {

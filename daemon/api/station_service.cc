@@ -139,10 +139,10 @@ grpc::ServerUnaryReactor* StationService::GetStatistics(grpc::CallbackServerCont
                                                         const v1::GetStatisticsRequest* request,
                                                         v1::Statistics* response) {
   return Answer<v1::Statistics>(parts_, *parts_.quick, context, kGetStatistics, response,
-                                [this, request] { return Count(*request); });
+                                [this, request] { return Tally(*request); });
 }
 
-absl::StatusOr<v1::Statistics> StationService::Count(
+absl::StatusOr<v1::Statistics> StationService::Tally(
     const v1::GetStatisticsRequest& request) const {
   absl::Time start = absl::FromUnixSeconds(0);
   // Beyond every time the ledger can hold, and still a number of microseconds.

@@ -33,7 +33,7 @@ class StationService final : public v1::Station::CallbackService {
 
  private:
   absl::StatusOr<v1::StationInfo> Describe() const;
-  absl::StatusOr<v1::Statistics> Count(const v1::GetStatisticsRequest& request) const;
+  absl::StatusOr<v1::Statistics> Tally(const v1::GetStatisticsRequest& request) const;
   absl::StatusOr<v1::ListEventsResponse> List(const v1::ListEventsRequest& request) const;
 
   const ApiParts& parts_;

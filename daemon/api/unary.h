@@ -15,6 +15,16 @@
 
 namespace kiln::api {
 
+// Ends a call with an error before anything is done for it, and counts it.
+inline grpc::ServerUnaryReactor* Refuse(const ApiParts& parts, grpc::CallbackServerContext* context,
+                                        const char* method, const absl::Status& status) {
+  const grpc::Status answer = ToRpcStatus(status);
+  parts.metrics->RpcHandled(method, RpcCodeName(answer.error_code()), absl::ZeroDuration());
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  reactor->Finish(answer);
+  return reactor;
+}
+
 // Answers one unary call: checks the caller's role, runs `call` on `pool`, copies its value into
 // `response`, maps its error, and counts the call as `method` ("kiln.v1.Boards/ListBoards").
 // `response` and what `call` refers to of the request live until the reactor is finished, as gRPC
@@ -24,6 +34,9 @@ grpc::ServerUnaryReactor* Answer(const ApiParts& parts, WorkPool& pool,
                                  grpc::CallbackServerContext* context, const char* method,
                                  Response* response,
                                  std::function<absl::StatusOr<Response>()> call) {
+  if (const absl::Status allowed = CheckAllowed(*context, method); !allowed.ok()) {
+    return Refuse(parts, context, method, allowed);
+  }
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   const absl::Duration start = parts.clock->Monotonic();
   const auto finish = [&parts, method, start, reactor](const absl::Status& status) {
@@ -32,10 +45,6 @@ grpc::ServerUnaryReactor* Answer(const ApiParts& parts, WorkPool& pool,
                               parts.clock->Monotonic() - start);
     reactor->Finish(answer);
   };
-  if (const absl::Status allowed = CheckAllowed(*context, method); !allowed.ok()) {
-    finish(allowed);
-    return reactor;
-  }
   const bool posted = pool.Post([finish, response, call = std::move(call)] {
     absl::StatusOr<Response> result = call();
     if (result.ok()) *response = *std::move(result);

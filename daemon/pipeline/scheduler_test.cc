@@ -379,6 +379,7 @@ TEST_F(SchedulerTest, RecordIsTheFileAndIsDrawnAgainWhereThatIsGone) {
 }
 
 TEST_F(SchedulerTest, RecordOfWhatWasCancelledHasNoPasswordAndOfWhatWaitsThereIsNone) {
+  registry_.AddPort("p1");
   StartStation();
   const Deployment waiting = Deploy("p1");
   EXPECT_EQ(errors::CodeOf(scheduler_->RecordOf(waiting.id).status()),
