@@ -26,17 +26,27 @@ struct Entry {
 
 // Looking is for everybody, work on boards for operators, what changes the station for admins.
 constexpr Entry kRoles[] = {
-    {kGetStation, Role::kViewer},         {kGetHealth, Role::kViewer},
-    {kGetStatistics, Role::kViewer},      {kWatchEvents, Role::kViewer},
-    {kListEvents, Role::kViewer},         {kListBoards, Role::kViewer},
-    {kGetBoard, Role::kViewer},           {kGetDeployment, Role::kViewer},
-    {kListDeployments, Role::kViewer},    {kListBundles, Role::kViewer},
-    {kGetBundle, Role::kViewer},          {kIdentifyBoard, Role::kOperator},
+    {kGetStation, Role::kViewer},
+    {kGetHealth, Role::kViewer},
+    {kGetStatistics, Role::kViewer},
+    {kWatchEvents, Role::kViewer},
+    {kListEvents, Role::kViewer},
+    {kListBoards, Role::kViewer},
+    {kGetBoard, Role::kViewer},
+    {kGetDeployment, Role::kViewer},
+    {kListDeployments, Role::kViewer},
+    {kListBundles, Role::kViewer},
+    {kGetBundle, Role::kViewer},
+    {kIdentifyBoard, Role::kOperator},
     {kPowerCycleBoard, Role::kOperator},
-    {kCreateDeployment, Role::kOperator}, {kCancelDeployment, Role::kOperator},
-    {kRetryDeployment, Role::kOperator},  {kRevealCredentials, Role::kOperator},
-    {kGetRecord, Role::kOperator},        {kImportBundle, Role::kAdmin},
-    {kRetireBundle, Role::kAdmin},        {kVerifyLedger, Role::kAdmin},
+    {kCreateDeployment, Role::kOperator},
+    {kCancelDeployment, Role::kOperator},
+    {kRetryDeployment, Role::kOperator},
+    {kRevealCredentials, Role::kOperator},
+    {kGetRecord, Role::kOperator},
+    {kImportBundle, Role::kAdmin},
+    {kRetireBundle, Role::kAdmin},
+    {kVerifyLedger, Role::kAdmin},
 };
 
 absl::string_view NameOf(Role role) {
