@@ -106,7 +106,7 @@ test('colours follow the computer until somebody chooses', async () => {
   await context.close();
 });
 
-test('history finds by customer, MAC, state and date, and gives the table as CSV', async () => {
+test('history finds by part of customer or MAC, by state and by date, and gives the table as CSV', async () => {
   const { page, context } = await open(browser, `${station.url}/#/history`);
   const rows = page.locator('.row-link');
   await rows.nth(1).waitFor();
@@ -117,9 +117,10 @@ test('history finds by customer, MAC, state and date, and gives the table as CSV
     await page.getByRole('button', { name: 'ล้าง' }).click();
     await rows.nth(1).waitFor();
   };
-  await search('รหัสลูกค้า', 'NOBODY', 0);
-  await search('รหัสลูกค้า', 'VIEW01', 2);
-  await search('MAC', '7C:DF:A1:00:00:02', 1);
+  await search('ลูกค้า, MAC หรือ SSID', 'NOBODY', 0);
+  await search('ลูกค้า, MAC หรือ SSID', 'view', 2);
+  await search('ลูกค้า, MAC หรือ SSID', 'A1:00:00:02', 1);
+  await search('ลูกค้า, MAC หรือ SSID', 'กรุงเทพ', 2);
   await search('ตั้งแต่', '2099-01-01', 0);
   await search('ถึง', '2020-01-01', 0);
   await page.locator('.filters select').selectOption('STATE_FAILED');

@@ -31,6 +31,8 @@ export class ApiError extends Error {
 }
 
 export interface HistoryFilter {
+  // Part of the customer, the MAC, the SSID or the deployment's id.
+  text: string;
   customerId: string;
   mac: string;
   state: DeploymentState | '';
@@ -182,6 +184,7 @@ function parse(text: string): unknown {
 // The gateway's query for a filter: bounds as moments, from the days at the bench.
 export function filterQuery(filter: Partial<HistoryFilter>): URLSearchParams {
   const query = new URLSearchParams();
+  if (filter.text) query.set('filter.text', filter.text);
   if (filter.customerId) query.set('filter.customerId', filter.customerId);
   if (filter.mac) query.set('filter.mac', filter.mac.toLowerCase());
   if (filter.state) query.set('filter.states', filter.state);

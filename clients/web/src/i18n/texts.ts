@@ -236,6 +236,7 @@ export const TEXTS = {
 
   // History
   search: { en: 'Search', th: 'ค้นหา' },
+  searchText: { en: 'Customer, MAC or SSID', th: 'ลูกค้า, MAC หรือ SSID' },
   clear: { en: 'Clear', th: 'ล้าง' },
   state: { en: 'State', th: 'สถานะ' },
   allStates: { en: 'All', th: 'ทั้งหมด' },

@@ -12,12 +12,15 @@ import { STATE_TEXTS, StateBadge } from './StateBadge';
 import { useLoad } from './use-load';
 
 const PAGE_SIZE = 25;
-const NO_FILTER: HistoryFilter = { customerId: '', mac: '', state: '', from: '', to: '' };
+// The contract's limit is 100 bytes; a Thai letter has three.
+const MAX_TEXT = 33;
+const NO_FILTER = { text: '', state: '', from: '', to: '' } satisfies Partial<HistoryFilter>;
+type Filter = Pick<HistoryFilter, keyof typeof NO_FILTER>;
 
 export function HistoryView() {
   const { state, t, actions } = useApp();
-  const [draft, setDraft] = useState(NO_FILTER);
-  const [filter, setFilter] = useState(NO_FILTER);
+  const [draft, setDraft] = useState<Filter>(NO_FILTER);
+  const [filter, setFilter] = useState<Filter>(NO_FILTER);
   // Tokens of the pages before the shown one, the first page's empty one included.
   const [tokens, setTokens] = useState(['']);
   const token = tokens[tokens.length - 1] ?? '';
@@ -26,8 +29,8 @@ export function HistoryView() {
     // The first page follows what begins and ends on the station.
     [filter, token, token === '' ? milestones(state.deployments) : ''],
   );
-  const set = (change: Partial<HistoryFilter>) => setDraft({ ...draft, ...change });
-  const search = (next: HistoryFilter) => {
+  const set = (change: Partial<Filter>) => setDraft({ ...draft, ...change });
+  const search = (next: Filter) => {
     setTokens(['']);
     setFilter(next);
   };
@@ -45,25 +48,16 @@ export function HistoryView() {
         class="filters panel"
         onSubmit={(event) => {
           event.preventDefault();
-          search(draft);
+          search({ ...draft, text: draft.text.trim() });
         }}
       >
-        <label class="field">
-          <span class="field-name">{t('customerId')}</span>
+        <label class="field filter-text">
+          <span class="field-name">{t('searchText')}</span>
           <input
-            class="code"
-            value={draft.customerId}
-            maxLength={10}
-            onInput={(event) => set({ customerId: event.currentTarget.value.trim().toUpperCase() })}
-          />
-        </label>
-        <label class="field">
-          <span class="field-name">{t('mac')}</span>
-          <input
-            class="code"
-            value={draft.mac}
-            placeholder="7c:df:a1:00:00:01"
-            onInput={(event) => set({ mac: event.currentTarget.value.trim() })}
+            type="search"
+            value={draft.text}
+            maxLength={MAX_TEXT}
+            onInput={(event) => set({ text: event.currentTarget.value })}
           />
         </label>
         <label class="field">
