@@ -4,11 +4,15 @@ import http.client
 import json
 import pathlib
 import re
+import ssl
 import subprocess
 import unittest
+import urllib.error
+import urllib.request
 import zipfile
 
-from gateway import Gateway
+from certificates import Authority
+from gateway import Gateway, free_port
 from station import BIN, Station, await_true
 
 DOCS = pathlib.Path(__file__).parents[2] / "docs" / "api.md"
@@ -98,6 +102,51 @@ class GatewayTest(unittest.TestCase):
         code, content = status("guest", "POST", "/v1/ledger:verify")
         self.assertEqual(json.loads(content)["code"], "NOT_ALLOWED")
         self.assertNotIn("0123456789abcdef", gateway.log.read_text())
+
+    def test_browsers_and_the_daemon_are_reached_by_tls(self):
+        self.station.stop()
+        authority = Authority(self.station.home, "authority")
+        stranger = Authority(self.station.home, "stranger")
+        certificate, key = authority.sign("kilnd")
+        address = f"127.0.0.1:{free_port()}"
+        with (self.station.home / "kiln.toml").open("a") as config:
+            config.write(f'[tls]\naddress = "{address}"\ncertificate_file = "{certificate}"\nkey_file = "{key}"\n'
+                         f'client_ca_file = "{authority.certificate}"\n')
+        self.station.start()
+        own, own_key = authority.sign("gateway")
+        front, front_key = authority.sign("front")
+
+        gateway = self.gateway("--daemon", address, "--daemon-ca", authority.certificate, "--daemon-cert", own,
+                               "--daemon-key", own_key, "--tls-cert", front, "--tls-key", front_key)
+        url = f"https://127.0.0.1:{gateway.port}/v1/station"
+        context = ssl.create_default_context(cafile=authority.certificate)
+        with urllib.request.urlopen(url, timeout=60, context=context) as answer:
+            self.assertEqual(json.load(answer)["stationId"], "test")
+            self.assertIn("max-age", answer.headers["Strict-Transport-Security"])
+        with self.assertRaises(urllib.error.URLError):
+            urllib.request.urlopen(url, timeout=60, context=ssl.create_default_context(cafile=stranger.certificate))
+
+        # Somebody the daemon does not know is let in by the daemon neither.
+        unknown, unknown_key = stranger.sign("unknown")
+        port = free_port()
+        refused = subprocess.Popen(
+            [BIN / "kiln-gateway", "--listen", f"127.0.0.1:{port}", "--metrics-listen", "", "--daemon", address,
+             "--daemon-ca", authority.certificate, "--daemon-cert", unknown, "--daemon-key", unknown_key],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(refused.wait)
+        self.addCleanup(refused.terminate)
+
+        def readiness():
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=60) as answer:
+                    return answer.status
+            except urllib.error.HTTPError as error:
+                return error.code
+            except OSError:
+                return 0
+
+        await_true(lambda: readiness() != 0, 30, lambda: "the second gateway does not listen")
+        self.assertEqual(readiness(), 503)
 
     def test_a_stream_and_its_reader_outlive_the_daemon(self):
         gateway = self.gateway()

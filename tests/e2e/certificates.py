@@ -1,0 +1,29 @@
+"""Certificates for a test: one authority and what it signed, in PEM files."""
+
+import subprocess
+
+
+def run(*arguments):
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+
+
+class Authority:
+    """`folder` gets the files; `certificate` is what peers trust."""
+
+    def __init__(self, folder, name):
+        self.folder = folder
+        self.certificate = folder / f"{name}.pem"
+        self.key = folder / f"{name}.key"
+        run("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+            "-subj", f"/CN={name}", "-keyout", self.key, "-out", self.certificate)
+
+    def sign(self, name):
+        """A certificate for loopback; the paths of certificate and key."""
+        certificate, key, request = (self.folder / f"{name}.{end}" for end in ("pem", "key", "csr"))
+        extensions = self.folder / f"{name}.ext"
+        extensions.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+        run("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
+            "-keyout", key, "-out", request)
+        run("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key, "-CAcreateserial",
+            "-days", "2", "-extfile", extensions, "-out", certificate)
+        return certificate, key
