@@ -2,7 +2,6 @@
 
 import unittest
 
-from station import await_true
 from usb_station import UsbStation
 
 # adapter: the kernel's driver, what its tty is called, chip behind it
@@ -50,15 +49,7 @@ class KernelTty(unittest.TestCase):
 
     def test_c_a_board_unplugged_in_mid_flash_is_finished_after_the_replug(self):
         others = {chip: self.station.make_bundle(chip, 256 << 10, seed=2) for chip in self.bundles}
-        for adapter in FAMILIES:
-            self.simulator.control(f"fault {adapter} unplug-after=100000")
-        end = self.station.start_deploying(self.orders(others))
-        for adapter in FAMILIES:
-            await_true(lambda: self.simulator.statistics(adapter)["mode"] == "unplugged", 60,
-                       lambda: f"{adapter} was not unplugged: {self.simulator.statistics(adapter)}")
-            self.simulator.await_tty(adapter, there=False)
-            self.simulator.control(f"replug {adapter}")
-        ended = end()
+        ended = self.station.deploy_through_unplugs(self.orders(others))
         for adapter in FAMILIES:
             with self.subTest(adapter):
                 self.assertEqual(ended[adapter]["state"], "STATE_SUCCEEDED", ended[adapter])

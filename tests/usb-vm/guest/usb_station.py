@@ -78,3 +78,16 @@ class UsbStation(Station):
 
     def deploy(self, orders):
         return self.start_deploying(orders)()
+
+    def deploy_through_unplugs(self, orders):
+        """As deploy, with each board unplugged after 100 000 bytes of flash and plugged in again."""
+        for name, _ in orders:
+            self.simulator.control(f"fault {name} unplug-after=100000")
+        ended = self.start_deploying(orders)
+        for name, _ in orders:
+            place = SYS_USB / self.simulator.ports[name].removeprefix("usb-")
+            await_true(lambda name=name: self.simulator.statistics(name)["mode"] == "unplugged", 60,
+                       lambda name=name: f"{name} was not unplugged: {self.simulator.statistics(name)}")
+            await_true(lambda place=place: not place.exists(), 20, lambda place=place: f"{place} is still there")
+            self.simulator.control(f"replug {name}")
+        return ended()
