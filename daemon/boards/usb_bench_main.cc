@@ -12,7 +12,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
@@ -71,9 +70,9 @@ void BenchArrival(int boards) {
   sources.push_back(MakeUsbScan({}, DriversOf(tree), base::SystemClock()));
   const std::unique_ptr<Registry> registry =
       CreateRegistry(std::move(sources), base::SystemClock());
-  absl::Mutex mutex;
-  absl::Time seen ABSL_GUARDED_BY(mutex) = absl::InfinitePast();
-  bool wanted ABSL_GUARDED_BY(mutex) = true;
+  absl::Mutex mutex;  // guards both
+  absl::Time seen = absl::InfinitePast();
+  bool wanted = true;
   registry->SetObserver([&](const BoardInfo& board) {
     absl::MutexLock lock(&mutex);
     if (board.port != "usb-9-1" || board.present != wanted) return;
@@ -92,7 +91,7 @@ void BenchArrival(int boards) {
     const absl::Time start = absl::Now();
     registry->Wake();
     absl::MutexLock lock(&mutex);
-    const auto told = [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return seen > absl::InfinitePast(); };
+    const auto told = [&] { return seen > absl::InfinitePast(); };
     if (mutex.AwaitWithTimeout(absl::Condition(&told), absl::Seconds(10))) {
       times.push_back(seen - start);
     }
