@@ -72,11 +72,12 @@ void FakeUsbTree::Plug(const std::string& topology, const Adapter& adapter) {
       fs::create_symlink(root_ / "sys/bus/usb/drivers" / interface.driver, folder / "driver");
     }
     if (interface.tty.empty()) continue;
+    // As devtmpfs does, the file first: whoever sees the terminal finds it.
+    files.push_back((root_ / "dev" / interface.tty).string());
+    Write(files.back(), "");
     const bool acm = absl::StartsWith(interface.tty, "ttyACM");
     fs::create_directories(acm ? folder / "tty" / interface.tty
                                : folder / interface.tty / "tty" / interface.tty);
-    files.push_back((root_ / "dev" / interface.tty).string());
-    Write(files.back(), "");
   }
 }
 
