@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "daemon/pipeline/details.pb.h"
 #include "daemon/pipeline/pipeline_fixture.h"
 #include "errors/error.h"
