@@ -34,6 +34,13 @@ class UsbSimulator(Simulator):
                    lambda: f"{name}: {self.statistics(name)} {self.devices(name)} {list(SYS_USB.iterdir())}")
         return self.devices(name)
 
+    def stop(self):
+        """The kernel notices a moment later; until then the next station would find this one's boards at its places."""
+        super().stop()
+        places = [SYS_USB / port.removeprefix("usb-") for port in self.ports.values()]
+        await_true(lambda: not any(place.exists() for place in places), 20,
+                   lambda: f"still on the bus: {[place.name for place in places if place.exists()]}")
+
 
 # What a slow machine needs beyond the defaults.
 PIPELINE = """[pipeline]
