@@ -29,6 +29,7 @@
 #define KILN_ASSIGN_OR_RETURN_2_(lhs, expression) KILN_ASSIGN_OR_RETURN_3_(lhs, expression, _)
 #define KILN_ASSIGN_OR_RETURN_3_(lhs, expression, error) \
   KILN_ASSIGN_OR_RETURN_IMPL_(KILN_CONCAT_(kiln_status_or_, __LINE__), lhs, expression, error)
+// NOLINTBEGIN(bugprone-macro-parentheses): a name and a declaration cannot stand in parentheses.
 #define KILN_ASSIGN_OR_RETURN_IMPL_(status_or, lhs, expression, error)             \
   auto status_or = (expression);                                                   \
   if (!status_or.ok()) {                                                           \
@@ -36,6 +37,7 @@
     return error;                                                                  \
   }                                                                                \
   lhs = *std::move(status_or)
+// NOLINTEND(bugprone-macro-parentheses)
 #define KILN_CONCAT_(a, b) KILN_CONCAT_IMPL_(a, b)
 #define KILN_CONCAT_IMPL_(a, b) a##b
 
