@@ -9,13 +9,13 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "base/status_macros.h"
 #include "base/unique_fd.h"
 #include "errors/error.h"
 #include "storage/deployment_queries.h"
+#include "storage/deployment_writes.h"
 #include "storage/due_records.h"
 #include "storage/event_chain.h"
 #include "storage/ledger_file.h"
@@ -27,36 +27,10 @@ namespace {
 
 // CheckHealth calls the disk full below this: a commit with its checkpoint needs far less.
 constexpr uint64_t kLeastFreeBytes = uint64_t{1} << 20;
-// Shortest WPA2 passphrase (IEEE 802.11i, annex H.4.1). Anything shorter is no real password and
-// may occur in a payload by chance.
-constexpr size_t kShortestPassword = 8;
 
 absl::Status NotFound(const std::string& id) {
   return errors::MakeError(errors::ErrorCode::kDeploymentNotFound,
                            absl::StrCat("no deployment ", id));
-}
-
-absl::Status CheckDeployment(const Deployment& deployment) {
-  if (deployment.id.empty() || deployment.request_id.empty()) {
-    return absl::InvalidArgumentError("a deployment needs an id and a request id");
-  }
-  if (deployment.state == DeploymentState::kRunning && deployment.port.empty()) {
-    return absl::InvalidArgumentError("a running deployment needs a port");
-  }
-  return absl::OkStatus();
-}
-
-bool HoldsPassword(const std::string& text, const Deployment& deployment) {
-  return deployment.wifi_password.size() >= kShortestPassword &&
-         absl::StrContains(text, deployment.wifi_password);
-}
-
-bool SameOrder(const Deployment& a, const Deployment& b) {
-  return a.request_id == b.request_id && a.request_digest == b.request_digest &&
-         a.organization == b.organization && a.customer_id == b.customer_id &&
-         a.application_name == b.application_name && a.expiry_date == b.expiry_date &&
-         a.bundle_id == b.bundle_id && a.requested_port == b.requested_port &&
-         a.create_time == b.create_time;
 }
 
 class SqliteLedger final : public Ledger {
@@ -89,7 +63,6 @@ class SqliteLedger final : public Ledger {
 
   absl::StatusOr<CreateOutcome> CreateDeployment(const Deployment& deployment,
                                                  PayloadOf payload) override {
-    RETURN_IF_ERROR(CheckDeployment(deployment));
     absl::MutexLock lock(&write_mutex_);
     absl::StatusOr<CreateOutcome> outcome = CreateLocked(deployment, payload);
     NoteWrite(outcome.status());
@@ -99,7 +72,6 @@ class SqliteLedger final : public Ledger {
   absl::StatusOr<Deployment> UpdateDeployment(const Deployment& deployment,
                                               int64_t expected_sequence,
                                               PayloadOf payload) override {
-    RETURN_IF_ERROR(CheckDeployment(deployment));
     absl::MutexLock lock(&write_mutex_);
     absl::StatusOr<Deployment> updated = UpdateLocked(deployment, expected_sequence, payload);
     NoteWrite(updated.status());
@@ -195,18 +167,18 @@ class SqliteLedger final : public Ledger {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   absl::StatusOr<EventRecord> AppendLocked(const EventDraft& draft)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
-  // Makes the event of `deployment` and appends it; sets the deployment's sequence.
-  absl::StatusOr<EventRecord> AppendEventOf(Deployment& deployment, PayloadOf payload)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
-  absl::Status CheckPortFree(const Deployment& deployment)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   void Announce(const EventRecord& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_) {
     if (observer_) observer_(event);
   }
-  // Remembers whether the disk took the last write, for CheckHealth.
+  // Remembers whether the disk took the last write, for CheckHealth. A write that failed for
+  // another reason has not got that far.
   void NoteWrite(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_) {
-    disk_refused_ = errors::Is(status, errors::ErrorCode::kDiskFull) ||
-                    errors::Is(status, errors::ErrorCode::kLedgerWriteFailed);
+    if (status.ok()) {
+      disk_refused_ = false;
+    } else if (errors::Is(status, errors::ErrorCode::kDiskFull) ||
+               errors::Is(status, errors::ErrorCode::kLedgerWriteFailed)) {
+      disk_refused_ = true;
+    }
   }
   absl::Status ProbeWrite() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
 
@@ -225,60 +197,18 @@ class SqliteLedger final : public Ledger {
   std::unique_ptr<SqliteDatabase> reader_ ABSL_GUARDED_BY(read_mutex_);
 };
 
-absl::StatusOr<EventRecord> SqliteLedger::AppendEventOf(Deployment& deployment, PayloadOf payload) {
-  // Read inside the transaction, not remembered: there is no copy that a failed commit could leave
-  // wrong.
-  ASSIGN_OR_RETURN(ChainHead head, ReadChainHead(*writer_));
-  deployment.sequence = head.sequence + 1;
-  EventDraft draft;
-  draft.kind = kDeploymentEventKind;
-  draft.subject = absl::StrCat("deployments/", deployment.id);
-  draft.payload = payload(deployment);
-  if (HoldsPassword(draft.payload, deployment)) {
-    return absl::InternalError("refused to store an event that holds a WiFi password");
-  }
-  return AppendToChain(*writer_, head, draft, deployment.update_time);
-}
-
-absl::Status SqliteLedger::CheckPortFree(const Deployment& deployment) {
-  if (deployment.state != DeploymentState::kRunning) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const std::string other, FindRunningOn(*writer_, deployment.port));
-  if (other.empty() || other == deployment.id) return absl::OkStatus();
-  return errors::MakeError(
-      errors::ErrorCode::kDeploymentStateWrong,
-      absl::StrCat("deployment ", other, " already runs on port ", deployment.port));
-}
-
 absl::StatusOr<Ledger::CreateOutcome> SqliteLedger::CreateLocked(const Deployment& deployment,
                                                                  PayloadOf payload) {
   ASSIGN_OR_RETURN(SqliteTransaction transaction,
                    SqliteTransaction::Begin(*writer_, SqliteTransaction::Kind::kImmediate));
-  ASSIGN_OR_RETURN(std::optional<Deployment> known,
-                   FindByRequestId(*writer_, deployment.request_id));
-  if (known.has_value()) {
-    if (known->request_digest != deployment.request_digest) {
-      return errors::MakeError(errors::ErrorCode::kRequestConflict,
-                               absl::StrCat("request ", deployment.request_id,
-                                            " was a different order: deployment ", known->id));
-    }
-    return CreateOutcome{.deployment = *std::move(known), .repeated = true};
+  ASSIGN_OR_RETURN(DeploymentWrite write,
+                   WriteNewDeployment(*writer_, deployment, payload, clock_.Now()));
+  if (!write.event.has_value()) {
+    return CreateOutcome{.deployment = std::move(write.deployment), .repeated = true};
   }
-  ASSIGN_OR_RETURN(const std::optional<Deployment> namesake,
-                   FindDeployment(*writer_, deployment.id));
-  if (namesake.has_value()) {
-    return absl::AlreadyExistsError(absl::StrCat("deployment ", deployment.id, " exists"));
-  }
-  RETURN_IF_ERROR(CheckPortFree(deployment));
-  Deployment row = deployment;
-  row.update_time = clock_.Now();
-  if (row.create_time == absl::UnixEpoch()) row.create_time = row.update_time;
-  row.has_wifi_password = !row.wifi_password.empty();
-  row = Normalized(std::move(row));
-  ASSIGN_OR_RETURN(const EventRecord event, AppendEventOf(row, payload));
-  RETURN_IF_ERROR(InsertDeployment(*writer_, row));
   RETURN_IF_ERROR(transaction.Commit());
-  Announce(event);
-  return CreateOutcome{.deployment = std::move(row), .repeated = false};
+  Announce(*write.event);
+  return CreateOutcome{.deployment = std::move(write.deployment), .repeated = false};
 }
 
 absl::StatusOr<Deployment> SqliteLedger::UpdateLocked(const Deployment& deployment,
@@ -286,32 +216,12 @@ absl::StatusOr<Deployment> SqliteLedger::UpdateLocked(const Deployment& deployme
                                                       PayloadOf payload) {
   ASSIGN_OR_RETURN(SqliteTransaction transaction,
                    SqliteTransaction::Begin(*writer_, SqliteTransaction::Kind::kImmediate));
-  ASSIGN_OR_RETURN(const std::optional<Deployment> stored, FindDeployment(*writer_, deployment.id));
-  if (!stored.has_value()) return NotFound(deployment.id);
-  if (stored->sequence != expected_sequence) {
-    return absl::AbortedError(absl::StrCat("deployment ", deployment.id, " is at sequence ",
-                                           stored->sequence, ", not ", expected_sequence));
-  }
-  Deployment row = deployment;
-  row.update_time = clock_.Now();
-  row = Normalized(std::move(row));
-  if (!SameOrder(row, *stored)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the order of deployment ", deployment.id, " cannot be changed"));
-  }
-  if (row.wifi_password.empty()) row.wifi_password = stored->wifi_password;
-  row.has_wifi_password = !row.wifi_password.empty();
-  if (HoldsPassword(row.due_record, row)) {
-    return absl::InternalError("refused to store a due record that holds a WiFi password");
-  }
-  RETURN_IF_ERROR(CheckPortFree(row));
-  ASSIGN_OR_RETURN(const EventRecord event, AppendEventOf(row, payload));
-  RETURN_IF_ERROR(ReplaceDeployment(*writer_, row));
-  RETURN_IF_ERROR(KeepDueRecord(*writer_, row));
+  ASSIGN_OR_RETURN(
+      DeploymentWrite write,
+      WriteDeploymentUpdate(*writer_, deployment, expected_sequence, payload, clock_.Now()));
   RETURN_IF_ERROR(transaction.Commit());
-  row.due_record.clear();
-  Announce(event);
-  return row;
+  if (write.event.has_value()) Announce(*write.event);
+  return std::move(write.deployment);
 }
 
 absl::Status SqliteLedger::ForgetLocked(const std::string& deployment_id, int attempt) {

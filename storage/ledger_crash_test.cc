@@ -263,12 +263,16 @@ TEST_F(LedgerCrashTest, WorksAgainWhenTheDiskHasRoom) {
 
   Acknowledged during;
   Work(*ledger, during);
+  // A write that never reaches the disk says nothing about it.
+  const auto refused = ledger->UpdateDeployment(MakeDeployment("unknown"), 1, PayloadFor);
   const absl::Status health = ledger->CheckHealth();
 
   EXPECT_GT(during.refusals, 0);
   for (const absl::Status& error : during.errors) {
     EXPECT_TRUE(errors::Is(error, errors::ErrorCode::kDiskFull)) << error;
   }
+  EXPECT_TRUE(errors::Is(refused.status(), errors::ErrorCode::kDeploymentNotFound))
+      << refused.status();
   EXPECT_TRUE(errors::Is(health, errors::ErrorCode::kDiskFull)) << health;
   EXPECT_TRUE(ledger->GetDeployment("deployment-1").ok()) << "reading needs no room";
   vfs_.Restore();
