@@ -1,5 +1,11 @@
 #include "daemon/ports/kernel_tty.h"
 
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -117,6 +123,46 @@ TEST(PortHolderTest, NamesTheProcessThatHasTheDeviceOpen) {
   EXPECT_EQ(FindHolder(terminal.path(), proc), "mini?com (pid 78)");
   EXPECT_EQ(FindHolder("/nonexistent", proc), "");
   EXPECT_EQ(FindHolder(terminal.path(), "/nonexistent"), "");
+}
+
+// In a child process with mounts of its own, as a container has: opens /dev/null where it bears the
+// name of `path`, says so over `ready`, and keeps it open until `end` closes.
+[[noreturn]] void HoldNamesake(const char* path, int ready, int end) {
+  const int own_mounts = ::geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWUSER | CLONE_NEWNS;
+  if (::unshare(own_mounts) != 0 ||
+      ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+      ::mount("/dev/null", path, nullptr, MS_BIND, nullptr) != 0 || ::open(path, O_RDWR) < 0) {
+    ::_exit(1);
+  }
+  char byte = 0;
+  if (::write(ready, &byte, 1) != 1 || ::read(end, &byte, 1) != 0) ::_exit(2);
+  ::_exit(0);
+}
+
+TEST(PortHolderTest, AContainersFileOfTheSameNameHoldsNothing) {
+  TestTerminal terminal;
+  int ready[2];
+  int end[2];
+  ASSERT_EQ(::pipe2(ready, O_CLOEXEC), 0);
+  ASSERT_EQ(::pipe2(end, O_CLOEXEC), 0);
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    ::close(end[1]);
+    HoldNamesake(terminal.slave_path().c_str(), ready[1], end[0]);
+  }
+  ::close(ready[1]);
+  ::close(end[0]);
+  char byte = 0;
+  const bool holds = ::read(ready[0], &byte, 1) == 1;
+  const std::string holder = FindHolder(terminal.path());
+  ::close(end[1]);
+  ::close(ready[0]);
+  int result = 0;
+  ASSERT_EQ(::waitpid(child, &result, 0), child);
+  if (!holds) GTEST_SKIP() << "this system gives its processes no mounts of their own";
+  EXPECT_EQ(result, 0);
+  EXPECT_EQ(holder, "");
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "daemon/ports/port_holder.h"
 
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,6 +30,10 @@ constexpr std::array<absl::string_view, 2> kSeizers = {"ModemManager", "brltty"}
 
 constexpr int kNobody = -1;  // no process is passed over
 
+// Majors of pseudo-terminals (Linux, Documentation/admin-guide/devices.txt).
+constexpr unsigned kFirstPtsMajor = 136;
+constexpr unsigned kLastPtsMajor = 143;
+
 // The kernel's limit for a process's name is 15 bytes (TASK_COMM_LEN); they are
 // another program's choice, so only what is printable is shown.
 std::string CommandOf(const fs::path& process) {
@@ -53,15 +59,30 @@ void ForEachProcess(const std::string& proc_root,
   }
 }
 
-// Calls `visit` with what each open file of the process is.
-void ForEachOpenFile(const fs::path& process, absl::FunctionRef<void(const std::string&)> visit) {
+// Calls `visit` with each of the process's links to an open file, and the name of that file.
+void ForEachOpenFile(const fs::path& process,
+                     absl::FunctionRef<void(const fs::path& link, const std::string& file)> visit) {
   std::error_code error;
-  // Links are only read, never followed: following one may wait on a network.
+  // Links are only read, not followed: following one may wait on a network.
   for (fs::directory_iterator it(process / "fd", error), end; !error && it != end;
        it.increment(error)) {
     std::error_code ignored;
-    visit(fs::read_symlink(it->path(), ignored).string());
+    visit(it->path(), fs::read_symlink(it->path(), ignored).string());
   }
+}
+
+// Whether a file that bears the name of `device` is another one all the same: a process in a
+// container has a /dev of its own. Names are believed where there is nothing to compare.
+bool IsAnotherDevice(const fs::path& link, const std::string& device) {
+  struct stat theirs = {};
+  struct stat ours = {};
+  if (::stat(link.c_str(), &theirs) != 0 || ::stat(device.c_str(), &ours) != 0) return false;
+  if (theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino) return false;
+  // A node of its own may stand for the same device. Pseudo-terminals are numbered by each devpts.
+  const bool pseudo_terminal =
+      major(ours.st_rdev) >= kFirstPtsMajor && major(ours.st_rdev) <= kLastPtsMajor;
+  return !S_ISCHR(theirs.st_mode) || !S_ISCHR(ours.st_mode) || theirs.st_rdev != ours.st_rdev ||
+         pseudo_terminal;
 }
 
 // What the links of `paths` end in, and the path asked for.
@@ -83,9 +104,10 @@ std::map<std::string, std::string> LookForHolders(
   if (by_device.empty()) return holders;
   ForEachProcess(proc_root, [&](const fs::path& process, int pid) {
     if (pid == passed_over) return true;
-    ForEachOpenFile(process, [&](const std::string& file) {
+    ForEachOpenFile(process, [&](const fs::path& link, const std::string& file) {
       const auto it = by_device.find(file);
-      if (it != by_device.end()) holders.try_emplace(it->second, Describe(process, pid));
+      if (it == by_device.end() || IsAnotherDevice(link, file)) return;
+      holders.try_emplace(it->second, Describe(process, pid));
     });
     return holders.size() < by_device.size();
   });
@@ -117,7 +139,9 @@ bool HeldByThisProcess(const std::string& path, const std::string& proc_root) {
   if (error) return false;
   bool held = false;
   ForEachOpenFile(fs::path(proc_root) / "self",
-                  [&](const std::string& file) { held = held || file == device.string(); });
+                  [&](const fs::path& /*link*/, const std::string& file) {
+                    held = held || file == device.string();
+                  });
   return held;
 }
 
