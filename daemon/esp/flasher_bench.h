@@ -166,7 +166,12 @@ class Bench {
     auto stream = opener_.Open();
     ASSERT_TRUE(stream.ok()) << stream.status();
     stream_ = *std::move(stream);
-    flasher_ = Flasher::Create(*stream_, clock_, cancellation_, options_);
+    flasher_ = FlasherAt(*stream_);
+  }
+
+  // Another flasher at the same board, by way of `stream`.
+  std::unique_ptr<Flasher> FlasherAt(ports::ByteStream& stream) {
+    return Flasher::Create(stream, clock_, cancellation_, options_);
   }
 
   absl::StatusOr<BoardFacts> ConnectAndIdentify() {

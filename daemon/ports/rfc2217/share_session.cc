@@ -19,7 +19,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
@@ -28,7 +27,7 @@
 #include "base/unique_fd.h"
 #include "daemon/ports/byte_stream.h"
 #include "daemon/ports/rfc2217/com_port.h"
-#include "daemon/ports/rfc2217/line_sequencer.h"
+#include "daemon/ports/rfc2217/com_port_server.h"
 #include "daemon/ports/rfc2217/telnet.h"
 #include "errors/error.h"
 
@@ -47,13 +46,6 @@ constexpr size_t kMaxCommands = 256;
 // Bytes for the board are put together up to this much; their write is short
 // enough for what the board says meanwhile to wait in its adapter.
 constexpr size_t kMaxWrite = 4096;
-// As every stream starts.
-constexpr uint32_t kFirstBaud = 115200;
-constexpr uint32_t kMinBaud = 110;
-constexpr uint32_t kMaxBaud = 12'000'000;
-// What may still be on its way to the board before its rate changes.
-constexpr absl::Duration kDrainTimeout = absl::Seconds(3);
-constexpr absl::Duration kWriteTimeout = absl::Seconds(10);
 constexpr absl::Duration kIdleRead = absl::Seconds(1);
 
 absl::Duration Now() { return base::SystemClock().Monotonic(); }
@@ -68,10 +60,9 @@ size_t BytesOf(const std::variant<std::vector<uint8_t>, ComPortMessage>& command
 ShareSession::ShareSession(base::UniqueFd client, ByteStream& stream, std::string signature)
     : client_(std::move(client)),
       stream_(stream),
-      signature_(std::move(signature)),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       decoder_(*this),
-      baud_(kFirstBaud) {}
+      com_port_(stream, std::move(signature)) {}
 
 ShareSession::~ShareSession() = default;
 
@@ -225,7 +216,7 @@ void ShareSession::Enqueue(Command command) {
 void ShareSession::ServeBoard() {
   const absl::Status status = ServeBoardUntilEnd();
   SwallowInterrupt();
-  if (stream_.traits().has_modem_lines) stream_.SetLines(false, false).IgnoreError();
+  com_port_.ReleaseLines();
   {
     absl::MutexLock lock(&mutex_);
     board_ended_ = true;
@@ -250,23 +241,21 @@ absl::Status ShareSession::ServeBoardUntilEnd() {
     absl::Duration limit = kIdleRead;
     if (command.has_value()) {
       WakeClientThread();  // there is room
-      bool again = false;
-      absl::Duration pause;
-      const absl::Status status = Handle(*command, again, pause);
-      if (absl::IsCancelled(status)) continue;  // the end is coming
-      RETURN_IF_ERROR(status);
+      const absl::StatusOr<std::optional<absl::Duration>> pause = Handle(*command);
+      if (absl::IsCancelled(pause.status())) continue;  // the end is coming
+      RETURN_IF_ERROR(pause.status());
       limit = absl::ZeroDuration();
-      if (again) {
-        not_before = Now() + pause;
+      if (pause->has_value()) {
+        not_before = Now() + **pause;
         absl::MutexLock lock(&mutex_);
         command_bytes_ += BytesOf(*command);
         commands_.push_front(*std::move(command));
       }
     }
     const absl::Duration now = Now();
-    if (const auto held = sequencer_.held_until(); held.has_value()) {
+    if (const auto held = com_port_.held_until(); held.has_value()) {
       if (now >= *held) {
-        RETURN_IF_ERROR(ApplyLines(sequencer_.asked()));
+        RETURN_IF_ERROR(com_port_.ApplyHeld());
         continue;
       }
       limit = std::min(limit, *held - now);
@@ -328,161 +317,16 @@ void ShareSession::SwallowInterrupt() {
   }
 }
 
-absl::Status ShareSession::Handle(Command& command, bool& again, absl::Duration& pause) {
+absl::StatusOr<std::optional<absl::Duration>> ShareSession::Handle(const Command& command) {
   if (const auto* const bytes = std::get_if<std::vector<uint8_t>>(&command); bytes != nullptr) {
-    return WriteBoard(*bytes);
+    RETURN_IF_ERROR(com_port_.Write(*bytes));
+    return std::nullopt;
   }
-  return HandleMessage(std::get<ComPortMessage>(command), again, pause);
-}
-
-absl::Status ShareSession::HandleMessage(const ComPortMessage& message, bool& again,
-                                         absl::Duration& pause) {
-  switch (message.command) {
-    case ComPortCommand::kSignature:
-      if (message.signature.empty()) {
-        std::vector<uint8_t> out;
-        AppendComPortSignature(signature_, out);
-        ToClient(out);
-      }
-      return absl::OkStatus();
-    case ComPortCommand::kSetBaudRate:
-      return SetBaudRate(*message.value);
-    // Boards speak 8N1 without flow control; the answer says what is in force.
-    case ComPortCommand::kSetDataSize:
-      Answer(message.command, kDataSize8);
-      return absl::OkStatus();
-    case ComPortCommand::kSetParity:
-      Answer(message.command, kParityNone);
-      return absl::OkStatus();
-    case ComPortCommand::kSetStopSize:
-      Answer(message.command, kStopSize1);
-      return absl::OkStatus();
-    case ComPortCommand::kSetControl:
-      return SetControl(*message.value, again, pause);
-    case ComPortCommand::kNotifyLineState: {
-      const absl::Status sent = stream_.Drain(kDrainTimeout);
-      if (!sent.ok() && !absl::IsDeadlineExceeded(sent)) return sent;
-      Answer(message.command, sent.ok() ? kLineStateSent : 0);
-      return absl::OkStatus();
-    }
-    case ComPortCommand::kNotifyModemState:
-      Answer(message.command, 0);
-      return absl::OkStatus();
-    case ComPortCommand::kSetLineStateMask:
-    case ComPortCommand::kSetModemStateMask:
-      Answer(message.command, *message.value);  // there is nothing to tell in any case
-      return absl::OkStatus();
-    case ComPortCommand::kPurgeData:
-      if (*message.value == 0 || *message.value > kPurgeBoth) return absl::OkStatus();
-      // What was to be sent is sent by now.
-      if (*message.value != kPurgeTransmit) {
-        RETURN_IF_ERROR(stream_.DiscardInput());
-      }
-      Answer(message.command, *message.value);
-      return absl::OkStatus();
-    case ComPortCommand::kFlowControlSuspend:
-    case ComPortCommand::kFlowControlResume:
-      return absl::OkStatus();
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ShareSession::SetControl(uint32_t value, bool& again, absl::Duration& pause) {
-  uint32_t answer = value;
-  switch (value) {
-    case kControlDtrOn:
-    case kControlDtrOff:
-    case kControlRtsOn:
-    case kControlRtsOff: {
-      const bool dtr = value <= kControlDtrOff;
-      const uint32_t off = dtr ? kControlDtrOff : kControlRtsOff;
-      if (!stream_.traits().has_modem_lines) {
-        answer = off;
-        break;
-      }
-      const absl::Duration now = Now();
-      const LineSequencer::Decision decision =
-          sequencer_.Decide(dtr ? LineSequencer::Line::kDtr : LineSequencer::Line::kRts,
-                            value == kControlDtrOn || value == kControlRtsOn, now);
-      if (decision.kind == LineSequencer::Decision::Kind::kWait) {
-        again = true;
-        pause = decision.until - now;
-        return absl::OkStatus();
-      }
-      if (decision.kind == LineSequencer::Decision::Kind::kApply) {
-        const absl::Status applied = ApplyLines(decision.state);
-        if (errors::Is(applied, ErrorCode::kPortFailed)) {
-          const LineState lines = sequencer_.asked();
-          answer = (dtr ? lines.dtr : lines.rts) ? off - 1 : off;
-        } else if (!applied.ok()) {
-          return applied;
-        }
-      }
-      break;
-    }
-    case kControlAskDtr:
-      answer = sequencer_.asked().dtr ? kControlDtrOn : kControlDtrOff;
-      break;
-    case kControlAskRts:
-      answer = sequencer_.asked().rts ? kControlRtsOn : kControlRtsOff;
-      break;
-    case kControlAskBreak:
-    case kControlBreakOn:
-    case kControlBreakOff:
-      answer = kControlBreakOff;
-      break;
-    case kControlAskFlow:
-    case kControlNoFlow:
-    case kControlXonXoff:
-    case kControlHardwareFlow:
-    case kControlDcdFlow:
-    case kControlDsrFlow:
-      answer = kControlNoFlow;
-      break;
-    case kControlAskInboundFlow:
-    case kControlNoInboundFlow:
-    case kControlInboundXonXoff:
-    case kControlInboundHardwareFlow:
-    case kControlInboundDtrFlow:
-      answer = kControlNoInboundFlow;
-      break;
-    default:
-      return absl::OkStatus();
-  }
-  Answer(ComPortCommand::kSetControl, answer);
-  return absl::OkStatus();
-}
-
-absl::Status ShareSession::ApplyLines(LineState lines) {
-  RETURN_IF_ERROR(stream_.SetLines(lines.dtr, lines.rts));
-  sequencer_.Applied(lines, Now());
-  return absl::OkStatus();
-}
-
-absl::Status ShareSession::SetBaudRate(uint32_t baud) {
-  if (baud >= kMinBaud && baud <= kMaxBaud && baud != baud_) {
-    const absl::Status sent = stream_.Drain(kDrainTimeout);
-    if (!sent.ok() && !absl::IsDeadlineExceeded(sent)) return sent;
-    const absl::Status set = stream_.SetBaudRate(baud);
-    if (set.ok()) {
-      baud_ = baud;
-    } else if (!errors::Is(set, ErrorCode::kBaudRateUnsupported) &&
-               !errors::Is(set, ErrorCode::kPortFailed)) {
-      return set;
-    }
-  }
-  Answer(ComPortCommand::kSetBaudRate, baud_);
-  return absl::OkStatus();
-}
-
-absl::Status ShareSession::WriteBoard(absl::Span<const uint8_t> bytes) {
-  // 8N1 is ten bits a byte; twice that, and patience.
-  const absl::Duration on_wire = absl::Seconds(20.0 * static_cast<double>(bytes.size()) / baud_);
-  const absl::Status written = stream_.Write(bytes, kWriteTimeout + on_wire);
-  if (absl::IsDeadlineExceeded(written)) {
-    return MakeError(ErrorCode::kPortFailed, "the port takes no more bytes");
-  }
-  return written;
+  std::vector<uint8_t> answer;
+  ASSIGN_OR_RETURN(std::optional<absl::Duration> pause,
+                   com_port_.Handle(std::get<ComPortMessage>(command), answer));
+  if (!answer.empty()) ToClient(answer);
+  return pause;
 }
 
 void ShareSession::ToClient(absl::Span<const uint8_t> bytes) {
@@ -493,12 +337,6 @@ void ShareSession::ToClient(absl::Span<const uint8_t> bytes) {
     for_client_.insert(for_client_.end(), bytes.begin(), bytes.end());
   }
   WakeClientThread();
-}
-
-void ShareSession::Answer(ComPortCommand command, uint32_t value) {
-  std::vector<uint8_t> out;
-  AppendComPortAnswer(command, value, out);
-  ToClient(out);
 }
 
 void ShareSession::WakeClientThread() {

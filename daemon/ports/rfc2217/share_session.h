@@ -5,19 +5,21 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "base/unique_fd.h"
 #include "daemon/ports/byte_stream.h"
 #include "daemon/ports/rfc2217/com_port.h"
-#include "daemon/ports/rfc2217/line_sequencer.h"
+#include "daemon/ports/rfc2217/com_port_server.h"
 #include "daemon/ports/rfc2217/telnet.h"
 
 namespace kiln::ports {
@@ -63,21 +65,15 @@ class ShareSession final : private TelnetSink {
   // Reads from the board for at most `limit`, or until there is a command; with
   // `waiting`, the one that is there already has to wait.
   absl::Status ReadBoard(absl::Duration limit, bool waiting);
-  absl::Status Handle(Command& command, bool& again, absl::Duration& pause);
-  absl::Status HandleMessage(const ComPortMessage& message, bool& again, absl::Duration& pause);
-  absl::Status SetControl(uint32_t value, bool& again, absl::Duration& pause);
-  absl::Status ApplyLines(LineState lines);
-  absl::Status SetBaudRate(uint32_t baud);
-  absl::Status WriteBoard(absl::Span<const uint8_t> bytes);
+  // As ComPortServer::Handle; its answer is on its way to the client.
+  absl::StatusOr<std::optional<absl::Duration>> Handle(const Command& command);
   // Takes back an interrupt that has found nothing to interrupt.
   void SwallowInterrupt();
   void ToClient(absl::Span<const uint8_t> bytes);
-  void Answer(ComPortCommand command, uint32_t value);
   void WakeClientThread();
 
   const base::UniqueFd client_;
   ByteStream& stream_;
-  const std::string signature_;
   const base::UniqueFd wake_;  // an eventfd: there is something for the client's thread
 
   // The client's thread's own.
@@ -88,8 +84,7 @@ class ShareSession final : private TelnetSink {
   bool introduced_ = false;  // the client knows of the com port option
 
   // The board's thread's own.
-  LineSequencer sequencer_;
-  uint32_t baud_;
+  ComPortServer com_port_;
 
   absl::Mutex mutex_;
   std::deque<Command> commands_ ABSL_GUARDED_BY(mutex_);
