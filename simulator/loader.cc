@@ -4,8 +4,13 @@
 #include <optional>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "base/digest.h"
 #include "base/little_endian.h"
+#include "daemon/esp/chip.h"
+#include "simulator/chip_model.h"
+#include "simulator/faults.h"
 
 namespace kiln::simulator {
 
@@ -35,6 +40,34 @@ std::vector<uint8_t> MakeReply(uint8_t opcode, uint32_t value, absl::Span<const 
   reply.insert(reply.end(), data.begin(), data.end());
   reply.insert(reply.end(), status.begin(), status.end());
   return reply;
+}
+
+base::Md5Digest FlashMd5(LoaderPort& port, uint32_t address, uint32_t size,
+                         double bytes_per_second) {
+  std::vector<uint8_t> contents(size);
+  port.flash().Read(address, absl::MakeSpan(contents));
+  base::Md5Digest digest = base::Md5(contents);
+  int& wrong_answers = port.faults().wrong_md5_answers;
+  if (wrong_answers != 0) {
+    if (wrong_answers > 0) --wrong_answers;
+    digest[0] ^= 0xFF;
+  }
+  port.Spend(absl::Seconds(size / bytes_per_second));
+  return digest;
+}
+
+std::vector<uint8_t> SecurityInfoOf(LoaderPort& port) {
+  const Faults& faults = port.faults();
+  std::vector<uint8_t> info;
+  // Flags: bit 0 secure boot, bit 2 secure download mode.
+  base::AppendLe(info, uint32_t{faults.secure_boot ? 1u : 0u} | (faults.secure_download ? 4u : 0u));
+  info.push_back(faults.flash_encryption ? 1 : 0);  // counter: odd is enabled
+  info.insert(info.end(), 7, 0);                    // key purposes
+  if (ModelOf(port.chip()).security_info_has_id) {
+    base::AppendLe(info, uint32_t{esp::TraitsOf(port.chip()).image_chip_id});
+    base::AppendLe(info, uint32_t{0});  // revision of the interface
+  }
+  return info;
 }
 
 }  // namespace kiln::simulator

@@ -7,6 +7,7 @@
 
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "base/digest.h"
 #include "daemon/esp/chip.h"
 #include "simulator/faults.h"
 #include "simulator/flash_memory.h"
@@ -94,6 +95,13 @@ uint32_t WordAt(const Request& request, size_t index);
 // A reply: direction 01, opcode, length, value, data, status bytes.
 std::vector<uint8_t> MakeReply(uint8_t opcode, uint32_t value, absl::Span<const uint8_t> data,
                                absl::Span<const uint8_t> status);
+
+// What SPI_FLASH_MD5 finds, or what the fault of a wrong MD5 makes of it; takes as long as a loader
+// needs that hashes `bytes_per_second`. The range must lie in the flash.
+base::Md5Digest FlashMd5(LoaderPort& port, uint32_t address, uint32_t size,
+                         double bytes_per_second);
+// What GET_SECURITY_INFO answers, on chips that have it.
+std::vector<uint8_t> SecurityInfoOf(LoaderPort& port);
 
 }  // namespace kiln::simulator
 

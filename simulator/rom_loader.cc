@@ -9,7 +9,6 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "base/digest.h"
-#include "base/little_endian.h"
 #include "simulator/chip_model.h"
 #include "simulator/loader.h"
 #include "simulator/write_session.h"
@@ -99,7 +98,7 @@ void RomLoader::Handle(absl::Span<const uint8_t> frame) {
     case kReadFlashSlow:
       return ReadSlow(*request);
     case kGetSecurityInfo:
-      return SecurityInfo(*request);
+      return Reply(*request, kOk, 0, SecurityInfoOf(port_));
     default:
       return ReplyUnknown(*request);
   }
@@ -237,14 +236,7 @@ void RomLoader::Md5(const Request& request) {
   const uint32_t address = WordAt(request, 0);
   const uint32_t size = WordAt(request, 1);
   if (!InFlash(address, size)) return Reply(request, kFailedToAct);
-  std::vector<uint8_t> contents(size);
-  port_.flash().Read(address, absl::MakeSpan(contents));
-  base::Md5Digest digest = base::Md5(contents);
-  if (port_.faults().wrong_md5_answers != 0) {
-    if (port_.faults().wrong_md5_answers > 0) --port_.faults().wrong_md5_answers;
-    digest[0] ^= 0xFF;
-  }
-  port_.Spend(absl::Seconds(size / kMd5BytesPerSecond));
+  const base::Md5Digest digest = FlashMd5(port_, address, size, kMd5BytesPerSecond);
   Reply(request, kOk, 0, base::AsBytes(base::HexOf(digest)));
 }
 
@@ -256,20 +248,6 @@ void RomLoader::ReadSlow(const Request& request) {
   std::vector<uint8_t> contents(kReadSlowSize, 0);
   port_.flash().Read(address, absl::MakeSpan(contents).subspan(0, size));
   Reply(request, kOk, 0, contents);
-}
-
-void RomLoader::SecurityInfo(const Request& request) {
-  const Faults& faults = port_.faults();
-  std::vector<uint8_t> info;
-  // Flags: bit 0 secure boot, bit 2 secure download mode.
-  base::AppendLe(info, uint32_t{faults.secure_boot ? 1u : 0u} | (faults.secure_download ? 4u : 0u));
-  info.push_back(faults.flash_encryption ? 1 : 0);  // counter: odd is enabled
-  info.insert(info.end(), 7, 0);                    // key purposes
-  if (ModelOf(port_.chip()).security_info_has_id) {
-    base::AppendLe(info, uint32_t{esp::TraitsOf(port_.chip()).image_chip_id});
-    base::AppendLe(info, uint32_t{0});  // revision of the interface
-  }
-  Reply(request, kOk, 0, info);
 }
 
 }  // namespace kiln::simulator

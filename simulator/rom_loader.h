@@ -49,7 +49,6 @@ class RomLoader : public Loader {
   void ChangeBaud(const Request& request);
   void Md5(const Request& request);
   void ReadSlow(const Request& request);
-  void SecurityInfo(const Request& request);
   bool InFlash(uint32_t offset, uint64_t size) const;
 
   LoaderPort& port_;

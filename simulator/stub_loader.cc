@@ -171,14 +171,7 @@ void StubLoader::Md5(const Request& request) {
   const uint32_t address = WordAt(request, 0);
   const uint32_t size = WordAt(request, 1);
   if (!InFlash(address, size)) return Reply(request, kFailedSpiOperation);
-  std::vector<uint8_t> contents(size);
-  port_.flash().Read(address, absl::MakeSpan(contents));
-  base::Md5Digest digest = base::Md5(contents);
-  if (port_.faults().wrong_md5_answers != 0) {
-    if (port_.faults().wrong_md5_answers > 0) --port_.faults().wrong_md5_answers;
-    digest[0] ^= 0xFF;
-  }
-  port_.Spend(absl::Seconds(size / kMd5BytesPerSecond));
+  const base::Md5Digest digest = FlashMd5(port_, address, size, kMd5BytesPerSecond);
   Reply(request, kOk, 0, digest);
 }
 
@@ -233,18 +226,8 @@ void StubLoader::SendNextRead() {
 }
 
 void StubLoader::SecurityInfo(const Request& request) {
-  const ChipModel& model = ModelOf(port_.chip());
-  if (!model.has_security_info) return Reply(request, kInvalidCommand);
-  const Faults& faults = port_.faults();
-  std::vector<uint8_t> info;
-  base::AppendLe(info, uint32_t{faults.secure_boot ? 1u : 0u});
-  info.push_back(faults.flash_encryption ? 1 : 0);
-  info.insert(info.end(), 7, 0);
-  if (model.security_info_has_id) {
-    base::AppendLe(info, uint32_t{esp::TraitsOf(port_.chip()).image_chip_id});
-    base::AppendLe(info, uint32_t{0});
-  }
-  Reply(request, kOk, 0, info);
+  if (!ModelOf(port_.chip()).has_security_info) return Reply(request, kInvalidCommand);
+  Reply(request, kOk, 0, SecurityInfoOf(port_));
 }
 
 }  // namespace kiln::simulator

@@ -14,6 +14,7 @@
 #include "daemon/pipeline/details.pb.h"
 #include "daemon/pipeline/step.h"
 #include "errors/error.h"
+#include "errors/failure_message.h"
 #include "google/protobuf/timestamp.pb.h"
 
 namespace kiln::pipeline {
@@ -33,13 +34,6 @@ void SetTime(google::protobuf::Timestamp* message, absl::Time time) {
 }
 
 bool IsSet(absl::Time time) { return time > absl::UnixEpoch() && time < absl::InfiniteFuture(); }
-
-void AddText(v1::Failure& failure, const char* language, const errors::Text& text) {
-  v1::FailureText* message = failure.add_texts();
-  message->set_language(language);
-  message->set_message(text.message);
-  for (const std::string& tip : text.tips) message->add_tips(tip);
-}
 
 v1::Deployment::State StateOf(storage::DeploymentState state) {
   switch (state) {
@@ -101,19 +95,7 @@ std::string SubtypeName(uint8_t type, uint8_t subtype) {
 }  // namespace
 
 v1::Failure ToMessage(errors::ErrorCode code, const std::string& detail) {
-  const errors::CatalogueEntry& entry = errors::Lookup(code);
-  const errors::ClassTraits& traits = errors::TraitsOf(entry.error_class);
-  v1::Failure failure;
-  failure.set_code(std::string(entry.name));
-  failure.set_error_class(std::string(traits.name));
-  failure.set_legacy_type(std::string(traits.legacy_type));
-  failure.set_detail(base::SafeText(detail, kMaxDetailBytes));
-  failure.set_retryable(entry.retryable);
-  failure.set_icon(std::string(traits.icon));
-  failure.set_colour(std::string(traits.colour));
-  AddText(failure, "en", entry.english);
-  AddText(failure, "th", entry.thai);
-  return failure;
+  return errors::FailureMessage(code, detail, kMaxDetailBytes);
 }
 
 v1::Deployment ToMessage(const storage::Deployment& deployment) {

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "base/safe_text.h"
+#include "errors/failure_message.h"
 #include "google/protobuf/any.pb.h"
 #include "rpc_status.pb.h"
 
@@ -35,29 +36,10 @@ std::optional<rpcwire::RpcStatus> ParseDetails(const grpc::Status& status) {
   return parsed;
 }
 
-void AddText(v1::Failure& failure, const char* language, const errors::Text& text) {
-  v1::FailureText& added = *failure.add_texts();
-  added.set_language(language);
-  added.set_message(text.message);
-  for (const std::string& tip : text.tips) added.add_tips(tip);
-}
-
 }  // namespace
 
 v1::Failure FailureFrom(errors::ErrorCode code, absl::string_view detail) {
-  const errors::CatalogueEntry& entry = errors::Lookup(code);
-  const errors::ClassTraits& traits = errors::TraitsOf(entry.error_class);
-  v1::Failure failure;
-  failure.set_code(std::string(entry.name));
-  failure.set_error_class(std::string(traits.name));
-  failure.set_legacy_type(std::string(traits.legacy_type));
-  failure.set_detail(SafeText(detail, kMaxDetailBytes));
-  failure.set_retryable(entry.retryable);
-  failure.set_icon(std::string(traits.icon));
-  failure.set_colour(std::string(traits.colour));
-  AddText(failure, "en", entry.english);
-  AddText(failure, "th", entry.thai);
-  return failure;
+  return errors::FailureMessage(code, detail, kMaxDetailBytes);
 }
 
 grpc::Status EncodeFailure(grpc::StatusCode code, absl::string_view message,
