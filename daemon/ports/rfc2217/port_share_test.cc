@@ -5,10 +5,8 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <atomic>
-#include <cerrno>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -26,9 +24,10 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/unique_fd.h"
-#include "daemon/ports/fd_stream.h"
 #include "daemon/ports/rfc2217/com_port.h"
 #include "daemon/ports/rfc2217/rfc2217_opener.h"
+#include "daemon/ports/rfc2217/rfc2217_test_util.h"
+#include "daemon/ports/rfc2217/share_bench.h"
 #include "daemon/ports/rfc2217/telnet.h"
 #include "errors/error.h"
 #include "gmock/gmock.h"
@@ -40,128 +39,6 @@ namespace {
 using errors::ErrorCode;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-using Bytes = std::vector<uint8_t>;
-
-// Only a failing test waits for it.
-constexpr absl::Duration kPatience = absl::Seconds(30);
-
-template <typename Condition>
-void AwaitTrue(Condition condition) {
-  const absl::Time deadline = absl::Now() + kPatience;
-  while (!condition() && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(1));
-  EXPECT_TRUE(condition());
-}
-
-// The board, and the port it is plugged into.
-class Bench final : public StreamOpener {
- public:
-  // What happened at the port, in order: "open", "lines 01", "baud 921600", "close".
-  std::vector<std::string> log() {
-    absl::MutexLock lock(&mutex_);
-    return log_;
-  }
-  void Unplug() {
-    absl::MutexLock lock(&mutex_);
-    present_ = false;
-    board_.Reset();
-  }
-  void Plug() {
-    absl::MutexLock lock(&mutex_);
-    present_ = true;
-  }
-  void set_lowest_refused_baud(uint32_t baud) { lowest_refused_baud_ = baud; }
-  void set_busy(bool busy) {
-    absl::MutexLock lock(&mutex_);
-    busy_ = busy;
-  }
-
-  void Say(absl::string_view text) {
-    absl::MutexLock lock(&mutex_);
-    ASSERT_EQ(::send(board_.get(), text.data(), text.size(), MSG_NOSIGNAL),
-              static_cast<ssize_t>(text.size()));
-  }
-  // What the board was sent, at least `size` bytes.
-  std::string Hear(size_t size) {
-    std::string text;
-    AwaitTrue([&] {
-      char buffer[4096];
-      absl::MutexLock lock(&mutex_);
-      const ssize_t count = ::recv(board_.get(), buffer, sizeof(buffer), MSG_DONTWAIT);
-      if (count > 0) text.append(buffer, static_cast<size_t>(count));
-      return text.size() >= size;
-    });
-    return text;
-  }
-
-  // Takes what the board was sent and forgets it.
-  void Drop() {
-    char buffer[4096];
-    absl::MutexLock lock(&mutex_);
-    while (::recv(board_.get(), buffer, sizeof(buffer), MSG_DONTWAIT) > 0) {
-    }
-  }
-
-  absl::StatusOr<std::unique_ptr<ByteStream>> Open() override {
-    absl::MutexLock lock(&mutex_);
-    if (!present_) return errors::MakeError(ErrorCode::kBoardNotFound, "nothing at the bench");
-    if (busy_) return errors::MakeError(ErrorCode::kPortBusy, "held by a test");
-    int pair[2];
-    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
-    board_.Reset(pair[0]);
-    log_.push_back("open");
-    return std::make_unique<Stream>(*this, base::UniqueFd(pair[1]));
-  }
-  std::string address() const override { return "bench"; }
-  bool Present() override {
-    absl::MutexLock lock(&mutex_);
-    return present_;
-  }
-
- private:
-  class Stream final : public FdStream {
-   public:
-    Stream(Bench& bench, base::UniqueFd fd)
-        : FdStream(std::move(fd), *MakeWakeup(), "bench"), bench_(bench) {}
-    ~Stream() override { bench_.Log("close"); }
-    LinkTraits traits() const override {
-      return {.kind = LinkKind::kUartBridge, .has_modem_lines = true, .has_baud_rate = true};
-    }
-    absl::Status Drain(absl::Duration) override { return CheckAlive(); }
-    absl::Status DiscardInput() override {
-      char buffer[4096];
-      while (::recv(fd(), buffer, sizeof(buffer), MSG_DONTWAIT) > 0) {
-      }
-      return CheckAlive();
-    }
-    absl::Status SetBaudRate(uint32_t baud) override {
-      if (bench_.lowest_refused_baud_ != 0 && baud >= bench_.lowest_refused_baud_) {
-        return errors::MakeError(ErrorCode::kBaudRateUnsupported, "too fast");
-      }
-      bench_.Log(absl::StrCat("baud ", baud));
-      return CheckAlive();
-    }
-    absl::Status SetLines(bool dtr, bool rts) override {
-      bench_.Log(absl::StrCat("lines ", dtr, rts));
-      return CheckAlive();
-    }
-
-   private:
-    Bench& bench_;
-  };
-
-  void Log(const std::string& what) {
-    absl::MutexLock lock(&mutex_);
-    log_.push_back(what);
-  }
-
-  uint32_t lowest_refused_baud_ = 0;  // set before anybody connects
-  absl::Mutex mutex_;
-  bool present_ ABSL_GUARDED_BY(mutex_) = true;
-  bool busy_ ABSL_GUARDED_BY(mutex_) = false;
-  base::UniqueFd board_ ABSL_GUARDED_BY(mutex_);
-  std::vector<std::string> log_ ABSL_GUARDED_BY(mutex_);
-};
 
 class PortShareTest : public ::testing::Test {
  protected:
@@ -191,18 +68,8 @@ class PortShareTest : public ::testing::Test {
   absl::StatusOr<std::unique_ptr<ByteStream>> Connect() {
     return Rfc2217Opener("127.0.0.1", share_->port()).Open();
   }
-  static std::string ReadText(ByteStream& stream, size_t size) {
-    std::string text;
-    Bytes buffer(4096);
-    while (text.size() < size) {
-      const auto count = stream.Read(absl::MakeSpan(buffer), kPatience);
-      if (!count.ok()) return absl::StrCat(text, " then ", count.status().ToString());
-      text.append(buffer.begin(), buffer.begin() + static_cast<ptrdiff_t>(*count));
-    }
-    return text;
-  }
 
-  Bench bench_;
+  ShareBench bench_;
   std::unique_ptr<PortShare> share_;
   std::thread runner_;
   absl::Mutex mutex_;
