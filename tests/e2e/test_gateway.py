@@ -4,7 +4,6 @@ import http.client
 import json
 import pathlib
 import re
-import ssl
 import subprocess
 import unittest
 import urllib.error
@@ -119,12 +118,11 @@ class GatewayTest(unittest.TestCase):
         gateway = self.gateway("--daemon", address, "--daemon-ca", authority.certificate, "--daemon-cert", own,
                                "--daemon-key", own_key, "--tls-cert", front, "--tls-key", front_key)
         url = f"https://127.0.0.1:{gateway.port}/v1/station"
-        context = ssl.create_default_context(cafile=authority.certificate)
-        with urllib.request.urlopen(url, timeout=60, context=context) as answer:
+        with urllib.request.urlopen(url, timeout=60, context=authority.context()) as answer:
             self.assertEqual(json.load(answer)["stationId"], "test")
             self.assertIn("max-age", answer.headers["Strict-Transport-Security"])
         with self.assertRaises(urllib.error.URLError):
-            urllib.request.urlopen(url, timeout=60, context=ssl.create_default_context(cafile=stranger.certificate))
+            urllib.request.urlopen(url, timeout=60, context=stranger.context())
 
         # Somebody the daemon does not know is let in by the daemon neither.
         unknown, unknown_key = stranger.sign("unknown")
