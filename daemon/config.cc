@@ -303,6 +303,13 @@ absl::StatusOr<Config> ParseConfig(absl::string_view text, const std::string& so
     section.String("address", config.metrics_address, HostPortOrEmpty);
     section.RefuseUnknownKeys();
   });
+  top.Table("backup", [&](const toml::table& t) {
+    ConfigSection section(t, "backup", problems);
+    section.String("directory", config.backup_directory, AbsolutePath);
+    section.Number("keep", config.backups_kept, 1, 1000);
+    section.Duration("max_age", config.backup_max_age, absl::ZeroDuration(), absl::Hours(24 * 366));
+    section.RefuseUnknownKeys();
+  });
   top.Table("testing", [&](const toml::table& t) {
     ConfigSection section(t, "testing", problems);
     section.Boolean("failpoints", config.failpoints);

@@ -83,6 +83,11 @@ struct Config {
   // [metrics]
   std::string metrics_address = "127.0.0.1:9464";  // empty: off
 
+  // [backup]
+  std::string backup_directory = "/var/lib/kiln/backups";
+  int backups_kept = 7;
+  absl::Duration backup_max_age = absl::Hours(26);  // 0: not looked at
+
   // [testing]
   bool failpoints = false;  // honour KILN_FAILPOINT; never in production
 };

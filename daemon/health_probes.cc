@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
+#include "daemon/backup/backup_folder.h"
 #include "daemon/telemetry/health_checks.h"
 
 namespace kiln::daemon {
@@ -48,6 +49,28 @@ absl::Status CheckStubs(const Config& config, const esp::StubStore& stubs, std::
   return absl::OkStatus();
 }
 
+// The backups are made by a process of their own, which leaves word in their folder.
+absl::Status CheckBackup(const Config& config, const HealthSubjects& subjects,
+                         std::string& message) {
+  ASSIGN_OR_RETURN(const backup::BackupStatus status,
+                   backup::ReadBackupStatus(*subjects.files, config.backup_directory));
+  subjects.metrics->SetBackup(status.success_time, status.ok, status.bytes);
+  if (status.attempt_time == absl::InfinitePast()) {
+    message = "No backup has been made yet.";
+    return absl::OkStatus();
+  }
+  if (!status.ok) {
+    return absl::DataLossError(absl::StrCat("the last backup failed: ", status.problem));
+  }
+  const absl::Duration age = subjects.clock->Now() - status.success_time;
+  const std::string hours = absl::StrCat(absl::ToInt64Hours(age), " hours old");
+  if (config.backup_max_age > absl::ZeroDuration() && age > config.backup_max_age) {
+    return absl::DeadlineExceededError(absl::StrCat("the last backup is ", hours));
+  }
+  message = absl::StrCat("The last backup is ", hours, ".");
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::vector<telemetry::HealthProbe> MakeHealthProbes(const Config& config,
@@ -74,6 +97,8 @@ std::vector<telemetry::HealthProbe> MakeHealthProbes(const Config& config,
        [s, config](std::string& message) { return CheckStubs(config, *s.stubs, message); }},
       {"usb", /*critical=*/true,
        [s](std::string& message) { return s.usb->CheckHealth(*s.boards, message); }},
+      {"backup", /*critical=*/false,
+       [s, config](std::string& message) { return CheckBackup(config, s, message); }},
   };
 }
 

@@ -3,12 +3,14 @@
 
 #include <vector>
 
+#include "base/clock.h"
 #include "base/file_system.h"
 #include "daemon/boards/registry.h"
 #include "daemon/config.h"
 #include "daemon/esp/stub_store.h"
 #include "daemon/firmware/bundle_store.h"
 #include "daemon/telemetry/health.h"
+#include "daemon/telemetry/prometheus_metrics.h"
 #include "daemon/usb_side.h"
 #include "storage/ledger.h"
 
@@ -22,10 +24,12 @@ struct HealthSubjects {
   const esp::StubStore* stubs;
   base::FileSystem* files;
   const UsbSide* usb;
+  telemetry::PrometheusMetrics* metrics;
+  base::Clock* clock;
 };
 
 // The station's checks. Critical, since without them no deployment can end well: ledger,
-// export_folder, disk, usb. Optional: temp_folder, ports, bundles, stubs.
+// export_folder, disk, usb. Optional: temp_folder, ports, bundles, stubs, backup.
 std::vector<telemetry::HealthProbe> MakeHealthProbes(const Config& config,
                                                      const HealthSubjects& subjects);
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "base/random.h"
 #include "base/status_macros.h"
 #include "daemon/api/methods.h"
+#include "daemon/backup/restore.h"
 #include "daemon/boards/bridge.h"
 #include "daemon/boards/configured_ports.h"
 #include "daemon/boards/create_registry.h"
@@ -99,6 +101,7 @@ absl::StatusOr<std::unique_ptr<Station>> Station::Start(const Config& config, te
   RETURN_IF_ERROR(station->boards_->Start()) << "looking for boards";
   station->health_->Start();
   RETURN_IF_ERROR(station->scheduler_->Start()) << "continuing deployments";
+  RETURN_IF_ERROR(backup::ForgetRestored(config.state_directory, station->files_));
   RETURN_IF_ERROR(station->StartServing());
   return station;
 }
@@ -130,6 +133,7 @@ absl::Status Station::OpenStores() {
   metrics.rpc_methods.assign(std::begin(api::kAllMethods), std::end(api::kAllMethods));
   metrics_ = telemetry::PrometheusMetrics::Create(metrics, clock_);
 
+  RETURN_IF_ERROR(CompleteRestore());
   ASSIGN_OR_RETURN(ledger_, storage::Ledger::Open(ledger_path_, clock_), _ << ledger_path_);
   ASSIGN_OR_RETURN(const int64_t last_sequence, ledger_->LastSequence());
   api::EventHubOptions hub;
@@ -141,6 +145,23 @@ absl::Status Station::OpenStores() {
                    firmware::BundleStore::Open(absl::StrCat(config_.state_directory, "/firmware"),
                                                files_, clock_, config_.firmware),
                    _ << "opening the bundles");
+  return absl::OkStatus();
+}
+
+absl::Status Station::CompleteRestore() {
+  ASSIGN_OR_RETURN(const std::optional<backup::CompletedRestore> completed,
+                   backup::CompleteRestore({.state_directory = config_.state_directory,
+                                            .export_directory = config_.export_directory,
+                                            .failpoint = FailpointOf(config_)},
+                                           files_),
+                   _ << "completing a restore that was interrupted");
+  if (!completed.has_value()) return absl::OkStatus();
+  if (!completed->records_missing.ok()) {
+    log_.Warn("records of the restored backup cannot be written yet",
+              {{"error", std::string(completed->records_missing.message())}});
+  }
+  log_.Info("completed a restore that was interrupted",
+            {{"old_state", completed->outcome.old_state}});
   return absl::OkStatus();
 }
 
@@ -172,8 +193,9 @@ absl::Status Station::BuildBoards() {
 }
 
 void Station::BuildHealth() {
-  std::vector<telemetry::HealthProbe> probes = MakeHealthProbes(
-      config_, {ledger_.get(), boards_.get(), bundles_.get(), &stubs_, &files_, usb_.get()});
+  std::vector<telemetry::HealthProbe> probes =
+      MakeHealthProbes(config_, {ledger_.get(), boards_.get(), bundles_.get(), &stubs_, &files_,
+                                 usb_.get(), metrics_.get(), &clock_});
   for (telemetry::HealthProbe& probe : probes) {
     if (probe.name != "export_folder") continue;
     // Asking for the free space may hang as the check may, so it happens where the check does.
@@ -219,6 +241,7 @@ void Station::BuildPipeline() {
   options.confirm = config_.confirm;
   options.identity = config_.identity;
   options.flasher = flasher_options_;
+  options.restored = backup::WasRestored(config_.state_directory, files_);
   options.failpoint = FailpointOf(config_);
   scheduler_ = pipeline::Scheduler::Create(parts, options);
   absl::MutexLock lock(&pipeline_mutex_);

@@ -50,6 +50,7 @@ class Station {
   Station(const Config& config, telemetry::Log& log);
 
   absl::Status OpenStores();
+  absl::Status CompleteRestore();
   absl::Status BuildBoards();
   void BuildHealth();
   void BuildPipeline();

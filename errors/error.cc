@@ -97,6 +97,7 @@ absl::StatusCode CanonicalCode(ErrorCode code) {
     case ErrorCode::kBoardSwapped:
     case ErrorCode::kBoardInUse:
     case ErrorCode::kPortPowerUnsupported:
+    case ErrorCode::kRestoreRefused:
       return absl::StatusCode::kFailedPrecondition;
     case ErrorCode::kRequestInvalid:
     case ErrorCode::kCustomerInvalid:
@@ -110,11 +111,13 @@ absl::StatusCode CanonicalCode(ErrorCode code) {
       return absl::StatusCode::kCancelled;
     case ErrorCode::kBundleDamaged:
     case ErrorCode::kLedgerDamaged:
+    case ErrorCode::kBackupDamaged:
     case ErrorCode::kFlashVerifyFailed:
       return absl::StatusCode::kDataLoss;
     case ErrorCode::kInternal:
     case ErrorCode::kLedgerWriteFailed:
     case ErrorCode::kRecordWriteFailed:
+    case ErrorCode::kBackupFailed:
       return absl::StatusCode::kInternal;
     default:
       return absl::StatusCode::kAborted;

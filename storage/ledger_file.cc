@@ -19,6 +19,7 @@
 #include "base/status_macros.h"
 #include "errors/error.h"
 #include "storage/event_chain.h"
+#include "storage/ledger_backup.h"
 #include "storage/migrations.h"
 
 namespace kiln::storage {
@@ -105,23 +106,6 @@ absl::Status BuildLedger(const std::string& path, const LedgerOptions& options) 
         errors::ErrorCode::kLedgerWriteFailed,
         absl::StrCat("the folder of ", path, " cannot hold a write-ahead log"));
   }
-  return absl::OkStatus();
-}
-
-// Copies an open database to a new private file.
-absl::Status CopyTo(SqliteDatabase& db, const std::string& path, const LedgerOptions& options) {
-  RETURN_IF_ERROR(CreateEmpty(path));
-  ASSIGN_OR_RETURN(const std::unique_ptr<SqliteDatabase> copy,
-                   SqliteDatabase::Open(path, {.access = SqliteDatabase::Access::kWrite,
-                                               .vfs = options.vfs,
-                                               .durable = options.durable}));
-  sqlite3_backup* backup = sqlite3_backup_init(copy->handle(), "main", db.handle(), "main");
-  if (backup == nullptr) {
-    return SqliteError(copy->handle(), sqlite3_extended_errcode(copy->handle()), "copying");
-  }
-  sqlite3_backup_step(backup, -1);  // all pages; finish answers any error of it
-  const int code = sqlite3_backup_finish(backup);
-  if (code != SQLITE_OK) return SqliteError(copy->handle(), code, "copying");
   return absl::OkStatus();
 }
 
@@ -263,13 +247,13 @@ absl::StatusOr<int> CheckLedger(const std::string& path, const LedgerOptions& op
   return Damaged(path, version.status().message());
 }
 
-absl::Status VerifyLedger(SqliteDatabase& db, VerifyResult& result) {
+absl::Status VerifyLedger(SqliteDatabase& db, int schema_version, VerifyResult& result) {
   RETURN_IF_ERROR(VerifyChain(db, result));
   {
     // The newest event and the head that is kept apart must be of one moment.
     ASSIGN_OR_RETURN(SqliteTransaction moment,
                      SqliteTransaction::Begin(db, SqliteTransaction::Kind::kRead));
-    RETURN_IF_ERROR(CheckChainHead(db, LatestSchemaVersion()));
+    RETURN_IF_ERROR(CheckChainHead(db, schema_version));
   }
   ASSIGN_OR_RETURN(const std::string integrity, db.QueryText("PRAGMA integrity_check(1)"));
   if (integrity != "ok") return errors::MakeError(errors::ErrorCode::kLedgerDamaged, integrity);
@@ -290,7 +274,7 @@ absl::StatusOr<std::string> BackUpLedger(SqliteDatabase& db, const std::string& 
                                           "-", base::HexOf(head.hash).substr(0, 8), ".backup");
   const std::string unfinished = absl::StrCat(target, ".partial");
   RemoveWithSideFiles(unfinished);
-  absl::Status status = CopyTo(db, unfinished, options);
+  absl::Status status = CopyDatabase(db, unfinished, options);
   if (status.ok()) status = Publish(unfinished, target, options.durable);
   if (!status.ok()) {
     RemoveWithSideFiles(unfinished);

@@ -33,7 +33,7 @@ absl::StatusOr<int> CheckLedger(const std::string& path, const LedgerOptions& op
 
 // The whole check, on a read connection: every link of the chain, integrity_check, foreign keys.
 // Fills `result` as far as the chain is whole; LedgerDamaged says what is not.
-absl::Status VerifyLedger(SqliteDatabase& db, VerifyResult& result);
+absl::Status VerifyLedger(SqliteDatabase& db, int schema_version, VerifyResult& result);
 
 // Copies the open ledger to "`path`.schema-`version`.sequence-N-HHHHHHHH.backup" (the newest event
 // and the first digits of its hash), mode 0600, complete or not at all. Answers the copy's path.

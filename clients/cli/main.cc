@@ -61,6 +61,8 @@ int main(int argc, char** argv) {
   kiln::cli::AddHealthCommand(app, run);
   kiln::cli::AddStationCommand(app, run);
   kiln::cli::AddPortCommand(app, run);
+  kiln::cli::AddBackupCommand(app, run);
+  kiln::cli::AddRestoreCommand(app, run);
   kiln::cli::AddCompletionCommand(app, run);
 
   try {

@@ -7,7 +7,7 @@ namespace kiln::pipeline {
 
 using storage::DeploymentState;
 
-RecoveryDecision DecideRecovery(const storage::Deployment& row) {
+RecoveryDecision DecideRecovery(const storage::Deployment& row, bool restored) {
   RecoveryDecision decision;
   // A row whose details do not parse has lost only its finished steps: doing them again is safe.
   if (!decision.details.ParseFromString(row.details)) decision.details.Clear();
@@ -24,9 +24,13 @@ RecoveryDecision DecideRecovery(const storage::Deployment& row) {
   const bool interrupted = decision.details.interrupted();
   decision.reenter = PrepareReentry(decision.details, Interruption::kRestart);
   // From the export on, the board is finished and may have left the bench: too late to cancel.
-  if (row.cancel_requested && decision.reenter != v1::STEP_EXPORT &&
-      decision.reenter != v1::STEP_DONE) {
+  const bool finished = decision.reenter == v1::STEP_EXPORT || decision.reenter == v1::STEP_DONE;
+  if (row.cancel_requested && !finished) {
     decision.action = RecoveryAction::kCancel;
+    return decision;
+  }
+  if (restored && !finished) {
+    decision.action = RecoveryAction::kNeedsAttention;
     return decision;
   }
   if (row.state == DeploymentState::kPending) {

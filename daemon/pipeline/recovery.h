@@ -15,7 +15,7 @@ enum class RecoveryAction {
   kQueue,           // waits for its board, as before
   kResume,          // goes on from `details` when its board is there
   kCancel,          // somebody asked for it before the stop: CANCELED
-  kNeedsAttention,  // interrupted too often: OutcomeUnknown
+  kNeedsAttention,  // interrupted too often, or in a restored backup: OutcomeUnknown
 };
 
 // What to do with a deployment that the ledger holds when the daemon starts. A pure function of the
@@ -27,7 +27,11 @@ struct RecoveryDecision {
   DeploymentDetails details;
 };
 
-RecoveryDecision DecideRecovery(const storage::Deployment& row);
+//
+// `restored`: the ledger is a backup that was restored. What had not ended in it may have ended
+// since, on another board or on this one, and nobody here can know: it is not done a second time by
+// itself. A finished board whose record was being written needs only that.
+RecoveryDecision DecideRecovery(const storage::Deployment& row, bool restored = false);
 
 }  // namespace kiln::pipeline
 

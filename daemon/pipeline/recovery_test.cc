@@ -124,6 +124,22 @@ TEST(RecoveryTest, AnInterruptedDeploymentMayBeTakenUpOnlySoOften) {
   }
 }
 
+TEST(RecoveryTest, InARestoredBackupOnlyAFinishedBoardGoesOn) {
+  for (const StepTraits& traits : StepTable()) {
+    EXPECT_EQ(
+        DecideRecovery(RowAt(traits.step), /*restored=*/true).action,
+        traits.step == v1::STEP_EXPORT ? RecoveryAction::kResume : RecoveryAction::kNeedsAttention)
+        << traits.name;
+  }
+  Deployment waiting;
+  waiting.state = DeploymentState::kPending;
+  EXPECT_EQ(DecideRecovery(waiting, /*restored=*/true).action, RecoveryAction::kNeedsAttention);
+  waiting.cancel_requested = true;
+  EXPECT_EQ(DecideRecovery(waiting, /*restored=*/true).action, RecoveryAction::kCancel);
+  waiting.state = DeploymentState::kSucceeded;
+  EXPECT_EQ(DecideRecovery(waiting, /*restored=*/true).action, RecoveryAction::kNothing);
+}
+
 TEST(RecoveryTest, WaitingDeploymentsWaitOnOrGoOn) {
   Deployment row;
   row.state = DeploymentState::kPending;

@@ -160,7 +160,7 @@ absl::Status SchedulerImpl::Start() {
   std::vector<std::string> first;
   std::vector<std::string> second;
   for (const storage::Deployment& row : rows) {
-    const RecoveryAction action = DecideRecovery(row).action;
+    const RecoveryAction action = DecideRecovery(row, shared_.options.restored).action;
     (action == RecoveryAction::kQueue ? second : first).push_back(row.id);
   }
   for (const std::vector<std::string>* ids : {&first, &second}) {
@@ -178,7 +178,7 @@ absl::Status SchedulerImpl::Start() {
 absl::Status SchedulerImpl::Recover(const std::string& id) {
   RecoveryDecision decision;
   ASSIGN_OR_RETURN(storage::Deployment row, shared_.parts.ledger->GetDeployment(id));
-  decision = DecideRecovery(row);
+  decision = DecideRecovery(row, shared_.options.restored);
   DeploymentDetails stored;
   if (!stored.ParseFromString(row.details)) stored.Clear();
   const absl::Time now = shared_.parts.clock->Now();
@@ -197,9 +197,14 @@ absl::Status SchedulerImpl::Recover(const std::string& id) {
     case RecoveryAction::kNeedsAttention:
       row.state = DeploymentState::kNeedsAttention;
       row.error_code = std::string(errors::Lookup(ErrorCode::kOutcomeUnknown).name);
-      row.error_detail = absl::StrCat("the station was interrupted ", decision.details.recoveries(),
-                                      " times during this deployment, last at ",
-                                      NameOf(static_cast<v1::Step>(row.step)));
+      row.error_detail =
+          shared_.options.restored
+              ? "it had not ended when the backup was made that this station was restored from, "
+                "and "
+                "may have gone on since"
+              : absl::StrCat("the station was interrupted ", decision.details.recoveries(),
+                             " times during this deployment, last at ",
+                             NameOf(static_cast<v1::Step>(row.step)));
       row.end_time = now;
       row.due_record = DueRecordOf(row, stored);
       RETURN_IF_ERROR(journal_.Save(row));

@@ -74,6 +74,8 @@ struct PipelineOptions {
   ConfirmOptions confirm;
   identity::IdentityOptions identity;
   esp::FlasherOptions flasher;
+  // The ledger is a backup that was restored: see DecideRecovery.
+  bool restored = false;
   // Called with "<step>:enter", "<step>:leave", ... at every point where a crash test may kill the
   // daemon.
   std::function<void(const std::string&)> failpoint;

@@ -34,8 +34,8 @@ constexpr absl::string_view kSteps[] = {"prepare", "connect", "identify", "flash
 constexpr absl::string_view kBridges[] = {"cp210x", "ch34x",  "ftdi", "cdc_acm",
                                           "pty",    "socket", "other"};
 constexpr absl::string_view kResults[] = {"succeeded", "failed", "canceled", "interrupted"};
-constexpr absl::string_view kChecks[] = {"ledger", "export_folder", "temp_folder", "disk",
-                                         "ports",  "bundles",       "stubs",       "usb"};
+constexpr absl::string_view kChecks[] = {
+    "ledger", "export_folder", "temp_folder", "disk", "ports", "bundles", "stubs", "usb", "backup"};
 constexpr absl::string_view kHotplugModes[] = {"udev", "netlink", "poll"};
 // The canonical codes of gRPC, by number.
 constexpr absl::string_view kRpcCodes[] = {
@@ -190,6 +190,13 @@ class Implementation final : public PrometheusMetrics {
     export_writable_.Set(writable ? 1 : 0);
     export_free_.Set(static_cast<double>(free_bytes));
   }
+  void SetBackup(absl::Time last_success, bool ok, uint64_t bytes) override {
+    backup_time_.Set(last_success == absl::InfinitePast()
+                         ? 0
+                         : absl::ToDoubleSeconds(last_success - absl::UnixEpoch()));
+    backup_ok_.Set(ok ? 1 : 0);
+    backup_size_.Set(static_cast<double>(bytes));
+  }
 
   std::vector<std::shared_ptr<prometheus::Collectable>> Collectables() const override {
     return {registry_, process_};
@@ -295,6 +302,13 @@ class Implementation final : public PrometheusMetrics {
       Histograms("kiln_ledger_transaction_seconds", "Duration of the ledger's transactions.")
           .Add({}, kLedgerBuckets);
   Gauge& ledger_size_ = Gauges("kiln_ledger_size_bytes", "Size of the ledger's file.").Add({});
+  Gauge& backup_time_ = Gauges("kiln_backup_last_success_timestamp_seconds",
+                               "When the newest good backup was made; 0: never.")
+                            .Add({});
+  Gauge& backup_ok_ =
+      Gauges("kiln_backup_last_attempt_ok", "1 when the last attempt at a backup went well.")
+          .Add({});
+  Gauge& backup_size_ = Gauges("kiln_backup_size_bytes", "Size of the newest good backup.").Add({});
   Gauge& ledger_wal_ = Gauges("kiln_ledger_wal_bytes", "Size of the ledger's WAL file.").Add({});
   Counter& ledger_errors_ =
       Counters("kiln_ledger_errors_total", "Transactions that failed.").Add({});

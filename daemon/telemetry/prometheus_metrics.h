@@ -29,6 +29,8 @@ class PrometheusMetrics : public Metrics {
   // Values that belong to no part's report.
   virtual void SetLedgerSize(uint64_t database_bytes, uint64_t wal_bytes) = 0;
   virtual void SetExportFolder(bool writable, uint64_t free_bytes) = 0;
+  // InfinitePast: never. `ok`: whether the last attempt went well. `bytes`: of the last good one.
+  virtual void SetBackup(absl::Time last_success, bool ok, uint64_t bytes) = 0;
 
   // What a scrape collects: these series and the process's own.
   virtual std::vector<std::shared_ptr<prometheus::Collectable>> Collectables() const = 0;

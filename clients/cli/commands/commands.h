@@ -21,6 +21,9 @@ void AddEventsCommand(CLI::App& app, Run& run);
 void AddHealthCommand(CLI::App& app, Run& run);
 void AddStationCommand(CLI::App& app, Run& run);
 void AddPortCommand(CLI::App& app, Run& run);
+// `kiln backup` and `kiln restore`: work on the station's folders and need no running station.
+void AddBackupCommand(CLI::App& app, Run& run);
+void AddRestoreCommand(CLI::App& app, Run& run);
 // `kiln completion bash`: made from the commands above, so it goes last.
 void AddCompletionCommand(CLI::App& app, Run& run);
 

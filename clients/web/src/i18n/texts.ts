@@ -317,6 +317,7 @@ export const TEXTS = {
   checkDisk: { en: 'Disk space', th: 'พื้นที่ดิสก์' },
   checkPorts: { en: 'Ports and boards', th: 'พอร์ตและบอร์ด' },
   checkBundles: { en: 'Firmware bundles', th: 'เฟิร์มแวร์' },
+  checkBackup: { en: 'Backup', th: 'สำเนาสำรอง' },
   checkStubs: { en: 'Fast loaders', th: 'ตัวโหลดความเร็วสูง' },
   ok: { en: 'OK', th: 'ปกติ' },
   fails: { en: 'Fails', th: 'ผิดปกติ' },

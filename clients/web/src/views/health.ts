@@ -9,6 +9,7 @@ const CHECKS: Readonly<Record<string, TextKey>> = {
   ports: 'checkPorts',
   bundles: 'checkBundles',
   stubs: 'checkStubs',
+  backup: 'checkBackup',
 };
 
 // A health check in words; one this page does not know yet keeps its name.

@@ -1,0 +1,43 @@
+#ifndef KILN_DAEMON_BACKUP_BACKUP_FOLDER_H_
+#define KILN_DAEMON_BACKUP_BACKUP_FOLDER_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "base/file_system.h"
+
+// The folder that backups go to: their names, how many stay, and how the last one went. Written by
+// `kiln backup`, read by the station, which tells monitoring.
+namespace kiln::backup {
+
+// "kiln-bench-1-20261126T020000Z.tar.gz"; the time in UTC.
+std::string BackupName(absl::string_view station_id, absl::Time time);
+
+// The names of this station's backups, newest first. Files of other names are none.
+std::vector<std::string> BackupsOf(absl::string_view station_id,
+                                   const std::vector<std::string>& names);
+
+// How the last backup went.
+struct BackupStatus {
+  absl::Time attempt_time = absl::InfinitePast();  // InfinitePast: never
+  bool ok = false;                                 // of that attempt
+  std::string problem;                             // why not
+  absl::Time success_time = absl::InfinitePast();  // of the last one that went well
+  std::string file;                                // its name
+  uint64_t bytes = 0;                              // its size
+};
+
+// In `folder`/last-backup.json. The default status when there is none; INTERNAL when it cannot be
+// read.
+absl::StatusOr<BackupStatus> ReadBackupStatus(base::FileSystem& files, const std::string& folder);
+absl::Status WriteBackupStatus(base::FileSystem& files, const std::string& folder,
+                               const BackupStatus& status);
+
+}  // namespace kiln::backup
+
+#endif  // KILN_DAEMON_BACKUP_BACKUP_FOLDER_H_
