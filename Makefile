@@ -54,6 +54,10 @@ bench: build ## print the figures of docs/performance.md
 bench-gateway: build ## print the figures of 200 event streams of one gateway
 	@scripts/bench-gateway $(BUILD)
 
+.PHONY: packages
+packages: build ## the Debian packages of this distribution into build/packages
+	@KILN_STUBS=$(STUBS) scripts/packages $(BUILD)
+
 .PHONY: test-usb
 test-usb: setup $(BUILD)/build.ninja ## boards at a virtual USB in an emulated machine (CASES="mid_flash": only some)
 	@KILN_STUBS=$(STUBS) scripts/setup --checks
