@@ -70,6 +70,10 @@ absl::Status ApplyOption(absl::string_view option, BoardSpec& spec) {
     config.start_in_download_mode = true;
     return absl::OkStatus();
   }
+  if (option == "line-test") {
+    config.line_test = true;
+    return absl::OkStatus();
+  }
   return absl::InvalidArgumentError(absl::StrCat("unknown board option ", option));
 }
 

@@ -102,10 +102,11 @@ int Main(int argc, char** argv) {
   CLI::App* run = app.add_subcommand("run", "Run boards until stopped, on pseudo-terminals or USB");
   run->add_option("--dir", run_arguments.folder, "Folder for the boards' links and sockets")
       ->required();
-  run->add_option("--board", run_arguments.boards,
-                  "NAME:CHIP[,mac=…][,flash=4MB][,part=…][,fault=…][,download][,adapter=…]; may be "
-                  "repeated; adapters (with --vhci): " +
-                      absl::StrJoin(UsbModelKinds(), ", "));
+  run->add_option(
+      "--board", run_arguments.boards,
+      "NAME:CHIP[,mac=…][,flash=4MB][,part=…][,fault=…][,download][,adapter=…][,line-test]; "
+      "may be repeated; adapters (with --vhci): " +
+          absl::StrJoin(UsbModelKinds(), ", "));
   run->add_option("--count", run_arguments.count, "So many boards (of each --board)")
       ->check(CLI::Range(1, 256));
   run->add_flag("--pace", run_arguments.pace, "Model the time of the wire and of the flash");

@@ -32,6 +32,8 @@ struct BoardConfig {
   // Powers up in download mode, and comes back to it when a person presses reset, as with BOOT
   // held. Resets by the lines go where the lines say.
   bool start_in_download_mode = false;
+  // Behind a USB adapter: the board tests the line instead (usb/line_test_peer.h).
+  bool line_test = false;
   Faults faults;
 };
 

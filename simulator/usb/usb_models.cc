@@ -15,6 +15,7 @@
 #include "simulator/usb/ch340_model.h"
 #include "simulator/usb/cp210x_model.h"
 #include "simulator/usb/ftdi_model.h"
+#include "simulator/usb/line_test_peer.h"
 #include "simulator/usb/native_usb_models.h"
 #include "simulator/usb/serial_peer.h"
 
@@ -22,6 +23,7 @@ namespace kiln::simulator {
 namespace {
 
 std::unique_ptr<SerialPeer> Board(const BoardConfig& config) {
+  if (config.line_test) return std::make_unique<LineTestPeer>(config);
   return std::make_unique<BoardPeer>(config);
 }
 
@@ -45,6 +47,7 @@ bool HasSerialJtag(esp::Chip chip) {
 absl::StatusOr<std::unique_ptr<UsbDeviceModel>> MakeUsbModel(absl::string_view kind,
                                                              const BoardConfig& board) {
   std::unique_ptr<UsbDeviceModel> model;
+  // A line test needs a UART, which the chips' own USB has not.
   if (kind == "cp2102") {
     model = std::make_unique<Cp210xModel>(Cp210xModel::Part::kCp2102, Board(board));
   } else if (kind == "cp2102n") {
@@ -57,9 +60,9 @@ absl::StatusOr<std::unique_ptr<UsbDeviceModel>> MakeUsbModel(absl::string_view k
     model = std::make_unique<FtdiModel>(Board(board));
   } else if (kind == "ft2232h") {
     model = MakeFt2232h(board);
-  } else if (kind == "usb-serial-jtag" && HasSerialJtag(board.chip)) {
+  } else if (kind == "usb-serial-jtag" && HasSerialJtag(board.chip) && !board.line_test) {
     model = std::make_unique<UsbSerialJtagModel>(board);
-  } else if (kind == "usb-otg" && HasOtg(board.chip)) {
+  } else if (kind == "usb-otg" && HasOtg(board.chip) && !board.line_test) {
     model = std::make_unique<UsbOtgModel>(board);
   } else {
     return absl::InvalidArgumentError(

@@ -13,7 +13,7 @@ import tempfile
 from kernel import Missing, run
 
 HERE = pathlib.Path(__file__).resolve().parent
-PROGRAMS = ["kilnd", "kiln", "kiln-sim", "kiln-usb-probe"]
+PROGRAMS = ["kilnd", "kiln", "kiln-sim", "kiln-usb-probe", "kiln-line-bench"]
 # Parts of Python's library that no case uses and that are most of its size.
 PYTHON_LEFT_OUT = ["test", "idlelib", "lib2to3", "ensurepip", "distutils", "tkinter", "turtledemo", "pydoc_data",
                    "config-*", "asyncio", "xmlrpc", "wsgiref", "curses", "dist-packages"]

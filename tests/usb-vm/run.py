@@ -1,6 +1,7 @@
 """Boots a real Linux kernel in an emulator and runs the cases of `guest/` in it, all in one boot.
 
-    python3 tests/usb-vm/run.py BUILD_FOLDER [PATTERN…]       or: make test-usb
+    python3 tests/usb-vm/run.py BUILD_FOLDER [PATTERN…]             or: make test-usb
+    python3 tests/usb-vm/run.py --bench BUILD_FOLDER [ADAPTER…]     or: make bench-usb
 
 No KVM, no root, no USB hardware. What is slow is prepared once and kept in .cache/usb-vm.
 """
@@ -103,10 +104,26 @@ def run_cases(guest):
     return bad if ended else max(bad, 1)
 
 
+def run_bench(guest):
+    """Shows the rows as they come; returns 1 if the last never came."""
+    ended, words = False, []
+    for line in guest.lines():
+        if line.startswith("row "):
+            print(line.removeprefix("row "), flush=True)
+        elif line == "end":
+            ended = True
+        else:
+            words.append(line)
+    if words or not ended:
+        print("\n".join(words[-100:]))
+    return 0 if ended else 1
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("build", help="build folder with bin/kilnd, bin/kiln, bin/kiln-sim")
     parser.add_argument("patterns", nargs="*", help="only the cases with one of these in their name")
+    parser.add_argument("--bench", action="store_true", help="measure; the patterns are adapters")
     parser.add_argument("--timeout", type=float, default=DEFAULT_TIMEOUT)
     arguments = parser.parse_args()
     begin = time.monotonic()
@@ -115,13 +132,18 @@ def main():
     except kernel.Missing as missing:
         sys.exit(f"make test-usb: {missing}")
     print(f"prepared in {time.monotonic() - begin:.0f} s; booting Linux {folder.name}", flush=True)
-    guest = Guest(folder, archive, CACHE, "run_cases.py", arguments.patterns, arguments.timeout)
+    program = "bench.py" if arguments.bench else "run_cases.py"
+    guest = Guest(folder, archive, CACHE, program, arguments.patterns, arguments.timeout)
     # Whoever ends this program ends the machine with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        bad = run_cases(guest)
+        bad = run_bench(guest) if arguments.bench else run_cases(guest)
     finally:
         guest.end()
+    if arguments.bench:
+        done = subprocess.run([TOP / arguments.build / "bin/kiln-line-bench", "processor"], check=False,
+                              stdout=subprocess.PIPE, text=True)
+        print(f"{done.stdout.strip()} on this machine (a wake-up and its answer, in nanoseconds of processor time)")
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(f"{bad} failed, {time.monotonic() - begin:.0f} s, {usage.ru_utime + usage.ru_stime:.0f} s of processor time")
     sys.exit(1 if bad else 0)

@@ -10,14 +10,12 @@
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/numbers.h"
-#include "absl/strings/str_split.h"
 #include "absl/time/time.h"
 #include "base/cancellation.h"
 #include "base/clock.h"
@@ -25,41 +23,13 @@
 #include "daemon/esp/flasher.h"
 #include "daemon/esp/prepared_image.h"
 #include "daemon/ports/byte_stream.h"
-#include "daemon/ports/usb/adapters.h"
 #include "daemon/ports/usb/usb_context.h"
-#include "daemon/ports/usb/usb_serial.h"
+#include "tests/usb/place_opener.h"
 
 namespace kiln {
 namespace {
 
 constexpr size_t kImageSize = 64 * 1024;
-
-uint16_t ReadId(const std::string& path) {
-  std::ifstream file(path);
-  std::string word;
-  file >> word;
-  uint32_t id = 0;
-  return absl::SimpleHexAtoi(word, &id) ? static_cast<uint16_t>(id) : uint16_t{0};
-}
-
-absl::StatusOr<ports::UsbPlace> ParsePlace(const std::string& name, const std::string& folder) {
-  const std::vector<std::string> halves = absl::StrSplit(name, '-');
-  uint32_t number = 0;
-  ports::UsbPlace place;
-  if (halves.size() != 2 || !absl::SimpleAtoi(halves[0], &number) || number > 255) {
-    return absl::InvalidArgumentError("a place looks like 1-2.3");
-  }
-  place.bus = static_cast<uint8_t>(number);
-  for (const std::string& port : std::vector<std::string>(absl::StrSplit(halves[1], '.'))) {
-    if (!absl::SimpleAtoi(port, &number) || number > 255) {
-      return absl::InvalidArgumentError("a place looks like 1-2.3");
-    }
-    place.hub_ports.push_back(static_cast<uint8_t>(number));
-  }
-  place.vendor = ReadId(folder + "/idVendor");
-  place.product = ReadId(folder + "/idProduct");
-  return place;
-}
 
 absl::Status Deploy(ports::ByteStream& stream) {
   std::vector<uint8_t> code(kImageSize);
@@ -88,20 +58,13 @@ absl::Status AwaitUnplug(ports::ByteStream& stream, const std::string& folder) {
 }
 
 absl::Status Run(const std::string& name, uint8_t serial_port, bool unplug) {
-  const std::string folder = "/sys/bus/usb/devices/" + name;
-  ASSIGN_OR_RETURN(ports::UsbPlace place, ParsePlace(name, folder));
-  place.serial_port = serial_port;
-  const ports::UsbAdapter* adapter = ports::FindUsbAdapter(place.vendor, place.product, true);
-  if (adapter == nullptr || adapter->driver == ports::UsbDriver::kKernelOnly) {
-    return absl::NotFoundError("no adapter of Kiln's own drivers is there");
-  }
   ASSIGN_OR_RETURN(const auto context, ports::UsbContext::Create());
-  const auto opener = ports::MakeUsbSerialOpener(*context, base::SystemClock(), place, *adapter);
+  ASSIGN_OR_RETURN(const auto opener, OpenerOfPlace(*context, name, serial_port));
   const absl::Duration before = base::SystemClock().Monotonic();
   ASSIGN_OR_RETURN(const auto stream, opener->Open());
   std::printf("%s opened in %s\n", opener->address().c_str(),
               absl::FormatDuration(base::SystemClock().Monotonic() - before).c_str());
-  return unplug ? AwaitUnplug(*stream, folder) : Deploy(*stream);
+  return unplug ? AwaitUnplug(*stream, "/sys/bus/usb/devices/" + name) : Deploy(*stream);
 }
 
 }  // namespace

@@ -61,6 +61,17 @@ class OwnDriver(unittest.TestCase):
                 self.assertIn("unplugged", words)
                 self.simulator.control(f"replug {adapter}")
 
+    def test_d_a_rate_that_the_adapter_cannot_make_is_named_by_both_drivers(self):
+        (tty,) = self.simulator.await_tty("cp2102")
+        for port in (f"/dev/{tty}", self.simulator.ports["cp2102"].removeprefix("usb-")):
+            with self.subTest(port):
+                # The CP2102 ends at 1 Mbaud, and the kernel's driver makes something slower of the wish.
+                done = subprocess.run([station.BIN / "kiln-line-bench", port, "2000000"], capture_output=True, text=True,
+                                      check=False, timeout=600)
+                self.assertEqual(done.returncode, 1, done.stdout)
+                self.assertIn("BAUD_RATE_UNSUPPORTED", done.stdout)
+            self.simulator.await_tty("cp2102")
+
 
 if __name__ == "__main__":
     unittest.main()

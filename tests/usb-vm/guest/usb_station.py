@@ -56,8 +56,14 @@ class UsbStation(Station):
 
     simulator_class = UsbSimulator
 
-    def __init__(self, boards, sim_options=(), config=""):
+    def __init__(self, boards, sim_options=(), config="", baud=921600):
+        self.baud = baud
         super().__init__(boards, sim_options, PIPELINE + config)
+
+    def _write_config(self, *arguments):
+        super()._write_config(*arguments)
+        path = self.home / "kiln.toml"
+        path.write_text(path.read_text().replace("[flash]", f"[flash]\nbaud_rate = {self.baud}"))
 
     def start_deploying(self, orders):
         """Orders deployments, pairs of a board's name and a bundle, all at once. The returned function waits for
