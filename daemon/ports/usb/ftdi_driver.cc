@@ -31,9 +31,11 @@ constexpr uint8_t kLatencyTimer = 9;
 constexpr uint16_t kResetAll = 0;
 constexpr uint16_t kNoFlowControl = 0;
 constexpr uint16_t kEightNone1 = 8;
-// Milliseconds until a packet that is not full is sent; 16 unless set. An open, idle adapter costs
-// this many packets of status, a loader's short answers would cost as many milliseconds.
-constexpr uint16_t kLatency = 1;
+// Milliseconds until a packet that is not full is sent. Short ones make a loader's short answers
+// come at once, and an adapter with nothing to say send a thousand packets of status a second. The
+// long ones are what the chips start with.
+constexpr uint16_t kResponsiveLatency = 1;
+constexpr uint16_t kRelaxedLatency = 16;
 // Modem control: the lines in bits 0 and 1; bits 8 and 9 say which of them change.
 constexpr uint16_t kDtr = 0x0001;
 constexpr uint16_t kRts = 0x0002;
@@ -98,7 +100,7 @@ absl::Status FtdiDriver::Start() {
   RETURN_IF_ERROR(Send(kReset, kResetAll)) << "resetting";
   RETURN_IF_ERROR(Send(kData, kEightNone1)) << "setting 8N1";
   RETURN_IF_ERROR(Send(kFlowControl, kNoFlowControl)) << "setting flow control";
-  RETURN_IF_ERROR(Send(kLatencyTimer, kLatency)) << "setting the latency timer";
+  RETURN_IF_ERROR(SetResponsive(true));
   return SetBaudRate(kUsbInitialBaud);
 }
 
@@ -120,6 +122,12 @@ absl::Status FtdiDriver::SetBaudRate(uint32_t baud) {
 absl::Status FtdiDriver::SetLines(bool dtr, bool rts) {
   const auto value = static_cast<uint16_t>(kBothMask | (dtr ? kDtr : 0) | (rts ? kRts : 0));
   RETURN_IF_ERROR(Send(kModemControl, value)) << "setting DTR and RTS";
+  return absl::OkStatus();
+}
+
+absl::Status FtdiDriver::SetResponsive(bool responsive) {
+  RETURN_IF_ERROR(Send(kLatencyTimer, responsive ? kResponsiveLatency : kRelaxedLatency))
+      << "setting the latency timer";
   return absl::OkStatus();
 }
 

@@ -29,6 +29,7 @@ class FtdiDriver final : public UsbSerialDriver {
   absl::Status Start() override;
   absl::Status SetBaudRate(uint32_t baud) override;
   absl::Status SetLines(bool dtr, bool rts) override;
+  absl::Status SetResponsive(bool responsive) override;
   void Unpack(absl::Span<const uint8_t> transfer, std::vector<uint8_t>& bytes) override;
   void BeginDrain() override;
   absl::StatusOr<UsbOutput> Output() override;

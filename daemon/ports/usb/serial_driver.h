@@ -35,6 +35,10 @@ class UsbSerialDriver {
   // Both lines in one request.
   virtual absl::Status SetLines(bool dtr, bool rts) = 0;
 
+  // Whether an answer may come at any moment. While none is expected, an adapter that reports also
+  // when it has nothing to report need not do so as often. On after Start.
+  virtual absl::Status SetResponsive(bool /*responsive*/) { return absl::OkStatus(); }
+
   // Takes the serial bytes out of what one bulk transfer brought and appends them to `bytes`.
   // Called on the event thread.
   virtual void Unpack(absl::Span<const uint8_t> transfer, std::vector<uint8_t>& bytes);

@@ -149,6 +149,11 @@ absl::Status UsbPipes::AwaitSent(absl::Duration deadline) {
   return absl::OkStatus();
 }
 
+bool UsbPipes::sending() const {
+  absl::MutexLock lock(&mutex_);
+  return sending_ > 0;
+}
+
 absl::Status UsbPipes::Pause(absl::Duration deadline) {
   absl::MutexLock lock(&mutex_);
   const auto ready = [this]()

@@ -42,6 +42,8 @@ class UsbPipes {
   absl::Status Write(absl::Span<const uint8_t> bytes, absl::Duration deadline);
   // Waits until the adapter has taken everything that was written.
   absl::Status AwaitSent(absl::Duration deadline);
+  // Whether the adapter has yet to take some of what was written.
+  bool sending() const;
   // Waits for nothing but an interrupt or the adapter's end; OK once the deadline has passed.
   absl::Status Pause(absl::Duration deadline);
   void Discard();

@@ -32,6 +32,10 @@ constexpr absl::Duration kMaxDrainPause = absl::Milliseconds(16);
 
 constexpr int kBitsPerByte = 10;  // 8N1
 
+// Silence after which nobody waits for a quick answer any more. What comes then may take an
+// adapter's long latency (16 ms) more: little, compared with the silence before.
+constexpr absl::Duration kSilence = absl::Seconds(1);
+
 }  // namespace
 
 // In the order of construction: the later use the earlier.
@@ -82,10 +86,25 @@ LinkTraits UsbSerialStream::traits() const {
 }
 
 absl::StatusOr<size_t> UsbSerialStream::Read(absl::Span<uint8_t> buffer, absl::Duration timeout) {
-  return parts_->pipes->Read(buffer, clock_.Monotonic() + timeout);
+  UsbPipes& pipes = *parts_->pipes;
+  const absl::Duration deadline = clock_.Monotonic() + timeout;
+  while (responsive_) {
+    const absl::Duration silent_at = clock_.Monotonic() + kSilence;
+    if (silent_at >= deadline) break;
+    auto read = pipes.Read(buffer, silent_at);
+    if (!absl::IsDeadlineExceeded(read.status())) return read;
+    // What is still being sent will be answered.
+    if (!pipes.sending()) {
+      RETURN_IF_ERROR(SetResponsive(false));
+    }
+  }
+  return pipes.Read(buffer, deadline);
 }
 
 absl::Status UsbSerialStream::Write(absl::Span<const uint8_t> bytes, absl::Duration timeout) {
+  if (!responsive_) {
+    RETURN_IF_ERROR(SetResponsive(true));
+  }
   undrained_ += bytes.size();
   return parts_->pipes->Write(bytes, clock_.Monotonic() + timeout);
 }
@@ -143,6 +162,12 @@ absl::Status UsbSerialStream::SetBaudRate(uint32_t baud) {
 absl::Status UsbSerialStream::SetLines(bool dtr, bool rts) {
   RETURN_IF_ERROR(parts_->pipes->CheckAlive());
   RETURN_IF_ERROR(parts_->pipes->Note(parts_->driver->SetLines(dtr, rts))) << address_;
+  return absl::OkStatus();
+}
+
+absl::Status UsbSerialStream::SetResponsive(bool responsive) {
+  RETURN_IF_ERROR(parts_->pipes->Note(parts_->driver->SetResponsive(responsive))) << address_;
+  responsive_ = responsive;
   return absl::OkStatus();
 }
 

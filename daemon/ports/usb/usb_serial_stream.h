@@ -47,13 +47,15 @@ class UsbSerialStream final : public ByteStream {
   UsbSerialStream(std::unique_ptr<Parts> parts, const UsbAdapter& adapter, std::string address,
                   base::Clock& clock);
   absl::Status AwaitEmptyAdapter(absl::Duration deadline);
+  absl::Status SetResponsive(bool responsive);
 
   std::unique_ptr<Parts> parts_;
   const UsbAdapter& adapter_;
   const std::string address_;
   base::Clock& clock_;
   uint32_t baud_ = 0;
-  size_t undrained_ = 0;  // bytes written since the adapter was known to be empty
+  size_t undrained_ = 0;    // bytes written since the adapter was known to be empty
+  bool responsive_ = true;  // the driver was told to be
 };
 
 }  // namespace kiln::ports

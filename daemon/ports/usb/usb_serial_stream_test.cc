@@ -88,6 +88,32 @@ TEST_F(UsbSerialStreamTest, KeepsSeveralTransfersInFlightBothWays) {
   EXPECT_EQ(device_.written().size(), 16U * 1024);
 }
 
+// The newest value of FTDI's latency timer, in milliseconds.
+uint16_t LatencyOf(const FakeUsbDevice& device) {
+  uint16_t latency = 0;
+  for (const FakeUsbDevice::ControlCall& call : device.control_calls()) {
+    if (call.setup.request == 9) latency = call.setup.value;
+  }
+  return latency;
+}
+
+TEST_F(UsbSerialStreamTest, LetsAnFtdiReportSeldomWhileItIsSilentAndNobodyWrites) {
+  Open(0x0403, 0x6001);
+  EXPECT_EQ(LatencyOf(device_), 1);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Read(absl::Milliseconds(50)).status()));
+  EXPECT_EQ(LatencyOf(device_), 1) << "an answer may take that long";
+  device_.HoldOut(true);
+  ASSERT_TRUE(Write(1, kLong).ok());
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Read(absl::Milliseconds(1100)).status()));
+  EXPECT_EQ(LatencyOf(device_), 1) << "the question is still on its way";
+  device_.HoldOut(false);
+  ASSERT_TRUE(stream_->Drain(kLong).ok());
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Read(absl::Milliseconds(1100)).status()));
+  EXPECT_EQ(LatencyOf(device_), 16);
+  ASSERT_TRUE(Write(1, kLong).ok());
+  EXPECT_EQ(LatencyOf(device_), 1) << "the answer is to come at once";
+}
+
 TEST_F(UsbSerialStreamTest, WritesMoreThanItsTransfersHold) {
   Open();
   std::vector<uint8_t> bytes(100'000);
