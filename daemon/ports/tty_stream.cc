@@ -134,8 +134,11 @@ absl::Status TtyStream::SetBaudRate(uint32_t baud) {
   if (::ioctl(fd(), TCGETS2, &settings) != 0) return Failure("TCGETS2", errno);
   const double made = settings.c_ospeed;
   if (made < baud * (1 - kMaxBaudError) || made > baud * (1 + kMaxBaudError)) {
-    return MakeError(ErrorCode::kPortFailed,
-                     absl::StrCat(address(), ": the adapter makes ", settings.c_ospeed,
+    // Back to the rate before: nothing is changed by what cannot be done.
+    SetRate(settings, baud_);
+    if (::ioctl(fd(), TCSETS2, &settings) != 0) return Failure("TCSETS2", errno);
+    return MakeError(ErrorCode::kBaudRateUnsupported,
+                     absl::StrCat(address(), ": the adapter makes ", static_cast<uint32_t>(made),
                                   " baud where ", baud, " was asked for"));
   }
   baud_ = baud;
