@@ -38,5 +38,15 @@ TEST(BridgeTest, IsTheFamilyOfTheAdapter) {
   }
 }
 
+TEST(BridgeTest, FollowsTheFactsWhereThereAreSome) {
+  BoardInfo board;
+  board.address = "usb:1-2";
+  board.adapter = "somebody's (10c4:ea60)";
+  board.usb = UsbFacts{.vendor = 0x4348, .product = 0x5523};
+  EXPECT_EQ(std::string(BridgeOf(board)), "ch34x");
+  board.usb->vendor = 0x067b;
+  EXPECT_EQ(std::string(BridgeOf(board)), "other");
+}
+
 }  // namespace
 }  // namespace kiln::boards
