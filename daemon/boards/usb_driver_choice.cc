@@ -53,6 +53,9 @@ UsbDriverChoice ChooseUsbDriver(const UsbDriverSituation& s) {
   }
   if (s.setting == UsbDriverSetting::kUser) return ChooseOwn(s, "as configured");
 
+  if (s.own_driver_better && s.libusb.ok() && s.bus_access.ok()) {
+    return Choose(Use::kOwnDriver, "it measured better than the kernel's with this adapter");
+  }
   if (s.kernel_terminal && s.terminal_access.ok()) {
     return Choose(Use::kTerminal, "the kernel's terminal can be used");
   }

@@ -19,6 +19,8 @@ struct UsbDriverSituation {
   UsbDriverSetting setting = UsbDriverSetting::kAuto;
   // Kiln has a driver for this adapter.
   bool own_driver = false;
+  // It has measured better than the kernel's (ports::UsbAdapter::own_driver_better).
+  bool own_driver_better = false;
   // libusb runs, so that own drivers can work at all; otherwise why not.
   absl::Status libusb;
   // The kernel's driver has made a terminal.
@@ -47,12 +49,13 @@ struct UsbDriverChoice {
 //
 //   kernel  the terminal, or nothing.
 //   user    the own driver; where Kiln has none for the adapter, as "kernel".
-//   auto    the terminal where it can be used: it is there anyway, needs no detaching, and a daemon
-//           that dies leaves nothing behind. The own driver where there is no terminal, which is so
-//           in containers and WSL, or where it cannot be opened. Until the board has settled, a
-//           terminal that may yet come is waited for; one that the kernel has made while its file
-//           is missing never comes (devtmpfs makes the file first), so that containers need not
-//           wait.
+//   auto    whichever measured better with this kind of adapter, if it can be used. Where nothing
+//           speaks for the own driver, that is the terminal: it is there anyway, needs no
+//           detaching, and a daemon that dies leaves nothing behind. The other one where the better
+//           is not to be had: there is no terminal in containers and WSL, or it may not be opened.
+//           Until the board has settled, a terminal that may yet come is waited for; one that the
+//           kernel has made while its file is missing never comes (devtmpfs makes the file first),
+//           so that containers need not wait.
 //
 // A terminal that another program holds is no reason for the own driver, which would tear it away.
 UsbDriverChoice ChooseUsbDriver(const UsbDriverSituation& situation);

@@ -105,5 +105,33 @@ TEST(UsbDriverChoiceTest, DecidesByWhatIsThere) {
   }
 }
 
+TEST(UsbDriverChoiceTest, TakesTheBetterDriverThatCanBeUsed) {
+  struct BetterCase {
+    const char* what;
+    UsbDriverSetting setting;
+    bool libusb;
+    File bus_file;
+    const char* chosen;
+  };
+  const BetterCase cases[] = {
+      {"both can be used", kAuto, true, File::kOpen, "own"},
+      {"the bus is closed to us", kAuto, true, File::kClosed, "terminal"},
+      {"no bus file", kAuto, true, File::kMissing, "terminal"},
+      {"no libusb", kAuto, false, File::kOpen, "terminal"},
+      {"the kernel's is wanted", kKernel, true, File::kOpen, "terminal"},
+  };
+  for (const BetterCase& c : cases) {
+    UsbDriverSituation situation;
+    situation.setting = c.setting;
+    situation.own_driver = situation.own_driver_better = true;
+    situation.libusb =
+        c.libusb ? absl::OkStatus() : errors::MakeError(ErrorCode::kUsbUnavailable, "no libusb");
+    situation.kernel_terminal = true;
+    situation.bus_access = StatusOf(c.bus_file, "001/004");
+    EXPECT_EQ(Say(ChooseUsbDriver(situation)), c.chosen) << c.what;
+    EXPECT_FALSE(ChooseUsbDriver(situation).reason.empty()) << c.what;
+  }
+}
+
 }  // namespace
 }  // namespace kiln::boards

@@ -61,6 +61,7 @@ UsbDriverSituation LookAtDrivers(const UsbDrivers& drivers, const UsbBusDevice& 
   UsbDriverSituation situation;
   situation.setting = setting;
   situation.own_driver = device.adapter->driver != ports::UsbDriver::kKernelOnly;
+  situation.own_driver_better = device.adapter->own_driver_better;
   situation.libusb = drivers.libusb;
   situation.kernel_terminal = !port.tty.empty();
   if (situation.kernel_terminal)

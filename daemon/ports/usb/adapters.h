@@ -29,6 +29,9 @@ struct UsbAdapter {
   uint8_t serial_ports;  // 1 to 4; how many terminals the device has
   uint32_t max_baud;  // the fastest rate the fastest chip with these ids makes, in bits per second
   uint16_t fifo_bytes;  // the most it may still hold when it has taken everything; see Drain
+  // Kiln's own driver has measured better than the kernel's; where both measured alike, the
+  // kernel's is preferred (docs/performance.md, "The USB drivers").
+  bool own_driver_better = false;
 };
 
 // Null for foreign devices.
