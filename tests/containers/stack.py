@@ -110,15 +110,16 @@ class Stack:
             raise AssertionError(f"{method} {path}: {error.code} {error.read().decode()[:500]}") from error
 
     def bundles(self):
-        """The imported bundles by chip, as the boards' container left them."""
-        return {bundle["chip"]: bundle["name"] for bundle in self.call("GET", "/v1/bundles")["bundles"]}
+        """The bundles that the boards' container imported, by chip."""
+        return {bundle["title"].removeprefix("demo-"): bundle["name"]
+                for bundle in self.call("GET", "/v1/bundles")["bundles"] if bundle["title"].startswith("demo-")}
 
     def make_bundle(self, chip, size):
         """Imports demonstration firmware of a size, and answers its name."""
         folder = f"/tmp/kiln-sim/made/{uuid.uuid4()}"
         self.execute("boards", "kiln-sim", "make-bundle", "--chip", chip, "--size", size, folder)
-        made = json.loads(self.execute("boards", "kiln", "--json", "firmware", "import", folder).stdout)
-        return f"bundles/{made['id']}"
+        made = self.execute("boards", "kiln", "--json", "firmware", "import", folder).stdout
+        return "bundles/" + re.search(r'"id": *"([0-9a-f]+)"', made)[1]
 
     def order(self, bundle, port, customer="BGK001"):
         answer = self.call("POST", "/v1/deployments", {

@@ -4,6 +4,7 @@ import json
 import pathlib
 import time
 import unittest
+import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -30,11 +31,8 @@ class StackTest(unittest.TestCase):
         password.chmod(0o444)
         cls.stack.settings["GRAFANA_PASSWORD_FILE"] = password
         cls.stack.write_settings()
-        begin = time.monotonic()
-        output = cls.stack.start("kilnd", "kiln-gateway")
-        print(f"figure: cold start to healthy: {time.monotonic() - begin:.1f} s (goal: under 10)")
+        output = cls.stack.start(*SERVICES)
         assert cls.stack.token, output
-        cls.stack.start(*SERVICES)
 
     def run(self, result=None):
         before = len(result.failures) + len(result.errors)
@@ -82,11 +80,14 @@ class StackTest(unittest.TestCase):
             return False
 
     def test_down_and_up_again_keeps_every_event(self):
-        name = self.stack.order(self.stack.bundles()["CHIP_ESP32C3"], "sim-3", "DOWN01")
+        name = self.stack.order(self.stack.bundles()["esp32c3"], "sim-3", "DOWN01")
         self.assertEqual(self.stack.await_end([name])[0]["state"], "STATE_SUCCEEDED")
         before = [event for event in self.stack.events() if "health" not in json.dumps(event)]
         self.stack.script("stop")
         self.assertEqual(self.stack.container("kilnd"), "")
+        begin = time.monotonic()
+        self.stack.compose("up", "--detach", "--wait", "kilnd", "kiln-gateway")
+        print(f"figure: daemon and gateway from nothing to healthy: {time.monotonic() - begin:.1f} s (goal: under 10)")
         self.stack.start(*SERVICES)
         after = {event["sequence"]: event for event in self.stack.events()}
         self.assertGreater(len(before), 5)
@@ -96,7 +97,7 @@ class StackTest(unittest.TestCase):
         self.stack.call("POST", "/v1/ledger:verify", {})
 
     def test_prometheus_sees_the_counters(self):
-        name = self.stack.order(self.stack.bundles()["CHIP_ESP32C6"], "sim-4", "PROM01")
+        name = self.stack.order(self.stack.bundles()["esp32c6"], "sim-4", "PROM01")
         self.assertEqual(self.stack.await_end([name])[0]["state"], "STATE_SUCCEEDED")
 
         def value(query):
@@ -108,9 +109,6 @@ class StackTest(unittest.TestCase):
         await_true(lambda: value('kiln_jobs_total{result="succeeded"}') >= 1, 60, self.stack.logs)
         await_true(lambda: value("kiln_gateway_daemon_up") == 1, 60, self.stack.logs)
         self.assertEqual(value("count(up == 1)"), 2)
-        # In an ordinary container the kernel's own events reach libusb.
-        for mode in ("udev", "netlink", "poll"):
-            print(f"figure: kiln_hotplug_mode_info{{mode=\"{mode}\"}} {value(f'''kiln_hotplug_mode_info{{mode=\"{mode}\"}}'''):.0f}")
 
     def test_containers_are_not_root_and_their_roots_are_read_only(self):
         for service, user in (("kilnd", OWNER), ("kiln-gateway", 1002), ("boards", 1001)):
@@ -132,9 +130,11 @@ class StackTest(unittest.TestCase):
         networks = self.stack.inspect("kilnd")["NetworkSettings"]
         self.assertEqual(list(networks["Networks"]), ["kiln-test_back"])
         self.assertFalse([port for port in networks["Ports"].values() if port])
-        # bash's own TCP; an address of the documentation's range is nobody's, and there is no route to it.
-        refused = self.stack.execute("kilnd", "bash", "-c", "exec 3<>/dev/tcp/192.0.2.1/80", check=False)
-        self.assertIn("Network is unreachable", refused.stderr)
+        # bash's own TCP, to the host's page and to the world (an address of the documentation's range).
+        for address in (f"172.28.220.1/{self.stack.port}", "192.0.2.1/80"):
+            reached = self.stack.execute("kilnd", "timeout", "5", "bash", "-c", f"exec 3<>/dev/tcp/{address}", check=False)
+            self.assertNotEqual(reached.returncode, 0, address)
+        self.stack.execute("kilnd", "timeout", "5", "bash", "-c", "exec 3<>/dev/tcp/boards/2220")
         published = self.stack.inspect("kiln-gateway")["NetworkSettings"]["Ports"]["8080/tcp"]
         self.assertEqual([port["HostIp"] for port in published], ["127.0.0.1"])
 
@@ -148,8 +148,8 @@ class StackTest(unittest.TestCase):
             self.assertEqual(found, code, path)
 
     def test_the_daemon_stays_small(self):
-        process = run("docker", "top", self.stack.container("kilnd"), "-o", "rss,comm").stdout
-        resident = max(int(line.split()[0]) for line in process.splitlines() if line.split()[-1] == "kilnd") / 1024
+        process = run("docker", "top", self.stack.container("kilnd"), "-o", "pid,rss,comm").stdout
+        resident = max(int(line.split()[1]) for line in process.splitlines() if line.split()[-1] == "kilnd") / 1024
         print(f"figure: RSS of kilnd in its container: {resident:.0f} MiB (goal: under 80)")
         self.assertLess(resident, 80)
 
