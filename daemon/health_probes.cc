@@ -49,11 +49,11 @@ absl::Status CheckStubs(const Config& config, const esp::StubStore& stubs, std::
   return absl::OkStatus();
 }
 
-// The backups are made by a process of their own, which leaves word in their folder.
+// The backups are made by a process of their own, which leaves word in the state folder.
 absl::Status CheckBackup(const Config& config, const HealthSubjects& subjects,
                          std::string& message) {
   ASSIGN_OR_RETURN(const backup::BackupStatus status,
-                   backup::ReadBackupStatus(*subjects.files, config.backup_directory));
+                   backup::ReadBackupStatus(*subjects.files, config.state_directory));
   subjects.metrics->SetBackup(status.success_time, status.ok, status.bytes);
   if (status.attempt_time == absl::InfinitePast()) {
     message = "No backup has been made yet.";

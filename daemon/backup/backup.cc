@@ -187,18 +187,18 @@ absl::StatusOr<BackupOutcome> Create(const BackupOptions& options, base::FileSys
 absl::StatusOr<BackupOutcome> CreateBackup(const BackupOptions& options, base::FileSystem& files,
                                            base::Clock& clock) {
   absl::StatusOr<BackupOutcome> outcome = Create(options, files, clock);
-  BackupStatus status = ReadBackupStatus(files, options.backup_directory).value_or(BackupStatus());
+  BackupStatus status = ReadBackupStatus(files, options.state_directory).value_or(BackupStatus());
   status.attempt_time = clock.Now();
   status.ok = outcome.ok();
   if (outcome.ok()) {
     status.problem.clear();
     status.success_time = outcome->facts.create_time;
-    status.file = BackupName(options.station_id, outcome->facts.create_time);
+    status.file = outcome->path;
     status.bytes = outcome->bytes;
   } else {
     status.problem = std::string(outcome.status().message());
   }
-  const absl::Status written = WriteBackupStatus(files, options.backup_directory, status);
+  const absl::Status written = WriteBackupStatus(files, options.state_directory, status);
   // A backup that monitoring does not hear of is one that nobody can rely on.
   if (outcome.ok() && !written.ok()) return Typed(written);
   return outcome;

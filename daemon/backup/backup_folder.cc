@@ -69,14 +69,16 @@ std::vector<std::string> BackupsOf(absl::string_view station_id,
   return backups;
 }
 
-absl::StatusOr<BackupStatus> ReadBackupStatus(base::FileSystem& files, const std::string& folder) {
+absl::StatusOr<BackupStatus> ReadBackupStatus(base::FileSystem& files,
+                                              const std::string& state_directory) {
   const absl::StatusOr<std::string> text =
-      files.ReadFile(absl::StrCat(folder, "/", kStatusName), kMaxStatusBytes);
+      files.ReadFile(absl::StrCat(state_directory, "/", kStatusName), kMaxStatusBytes);
   if (absl::IsNotFound(text.status())) return BackupStatus();
   RETURN_IF_ERROR(text.status());
   const json object = json::parse(*text, nullptr, false);
   if (!object.is_object()) {
-    return absl::InternalError(absl::StrCat(folder, "/", kStatusName, " is no JSON object"));
+    return absl::InternalError(
+        absl::StrCat(state_directory, "/", kStatusName, " is no JSON object"));
   }
   BackupStatus status;
   status.attempt_time = TimeOf(object, "attempt_time");
@@ -90,7 +92,7 @@ absl::StatusOr<BackupStatus> ReadBackupStatus(base::FileSystem& files, const std
   return status;
 }
 
-absl::Status WriteBackupStatus(base::FileSystem& files, const std::string& folder,
+absl::Status WriteBackupStatus(base::FileSystem& files, const std::string& state_directory,
                                const BackupStatus& status) {
   const json object = {{"attempt_time", Stamp(status.attempt_time)},
                        {"ok", status.ok},
@@ -98,8 +100,9 @@ absl::Status WriteBackupStatus(base::FileSystem& files, const std::string& folde
                        {"success_time", Stamp(status.success_time)},
                        {"file", status.file},
                        {"bytes", status.bytes}};
-  return files.WriteFileAtomically(absl::StrCat(folder, "/", kStatusName), object.dump(2) + "\n",
-                                   base::FileSystem::IfExists::kReplace, kStatusMode);
+  return files.WriteFileAtomically(absl::StrCat(state_directory, "/", kStatusName),
+                                   object.dump(2) + "\n", base::FileSystem::IfExists::kReplace,
+                                   kStatusMode);
 }
 
 }  // namespace kiln::backup

@@ -11,8 +11,8 @@
 #include "absl/time/time.h"
 #include "base/file_system.h"
 
-// The folder that backups go to: their names, how many stay, and how the last one went. Written by
-// `kiln backup`, read by the station, which tells monitoring.
+// The folder that backups go to: their names, and which of them are this station's. And how the
+// last one went: written by `kiln backup`, read by the station, which tells monitoring.
 namespace kiln::backup {
 
 // "kiln-bench-1-20261126T020000Z.tar.gz"; the time in UTC.
@@ -28,14 +28,16 @@ struct BackupStatus {
   bool ok = false;                                 // of that attempt
   std::string problem;                             // why not
   absl::Time success_time = absl::InfinitePast();  // of the last one that went well
-  std::string file;                                // its name
+  std::string file;                                // its path
   uint64_t bytes = 0;                              // its size
 };
 
-// In `folder`/last-backup.json. The default status when there is none; INTERNAL when it cannot be
-// read.
-absl::StatusOr<BackupStatus> ReadBackupStatus(base::FileSystem& files, const std::string& folder);
-absl::Status WriteBackupStatus(base::FileSystem& files, const std::string& folder,
+// In last-backup.json of the state folder, which the station can always read: the archives may go
+// to a share or a mount that it does not see, or that hangs. The default status when there is none;
+// INTERNAL when it cannot be read.
+absl::StatusOr<BackupStatus> ReadBackupStatus(base::FileSystem& files,
+                                              const std::string& state_directory);
+absl::Status WriteBackupStatus(base::FileSystem& files, const std::string& state_directory,
                                const BackupStatus& status);
 
 }  // namespace kiln::backup

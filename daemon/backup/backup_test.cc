@@ -60,7 +60,7 @@ class BackupTest : public ::testing::Test {
   std::vector<std::string> BackupNames() {
     return *files_.ListDirectory(options_.backup_directory);
   }
-  BackupStatus Status() { return *ReadBackupStatus(files_, options_.backup_directory); }
+  BackupStatus Status() { return *ReadBackupStatus(files_, options_.state_directory); }
 
   storage::TemporaryFolder folder_;
   base::FakeClock clock_;
@@ -101,7 +101,7 @@ TEST_F(BackupTest, IsPrivateAndLeavesNothingUnfinished) {
   struct stat info = {};
   ASSERT_EQ(::stat(outcome->path.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, mode_t{0600});
-  EXPECT_THAT(BackupNames(), ElementsAre(".lock", StartsWith("kiln-bench-1-"), "last-backup.json"));
+  EXPECT_THAT(BackupNames(), ElementsAre(".lock", StartsWith("kiln-bench-1-")));
 }
 
 TEST_F(BackupTest, KeepsTheNewestOnes) {
