@@ -223,6 +223,7 @@ class Starter {
     }
     if (!faults_.no_identity_line) {
       Print(kIdentityAfter, IdentityLine(mac_, nvs, application_, faults_));
+      result_.lines.back().is_report = true;
     }
   }
 

@@ -18,6 +18,9 @@ enum class ResetCause { kPowerOn, kSoftware, kRtcWatchdog };
 struct BootLine {
   absl::Duration after;  // the reset
   std::string text;      // with its line ends
+  // The board's report of itself: what a program says again and again that may not be heard at
+  // once.
+  bool is_report = false;
 };
 struct BootResult {
   std::vector<BootLine> lines;

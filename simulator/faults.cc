@@ -74,6 +74,8 @@ std::map<std::string, FaultForm> MakeForms() {
   flag("stub-silent", &Faults::stub_silent);
   flag("no-identity-line", &Faults::no_identity_line);
   flag("dead-loader", &Faults::dead_loader);
+  flag("boot-held", &Faults::boot_held);
+  flag("dead-watchdog", &Faults::dead_watchdog);
   flag("secure-boot", &Faults::secure_boot);
   flag("flash-encryption", &Faults::flash_encryption);
   flag("secure-download", &Faults::secure_download);

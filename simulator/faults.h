@@ -38,8 +38,10 @@ struct Faults {
   int wrong_md5_answers = 0;      // how many MD5 answers to falsify; -1: all
   bool no_identity_line = false;  // the application says nothing of itself
   bool dead_loader = false;       // the ROM loader never answers
+  bool boot_held = false;         // GPIO0 stays low: every start ends in the loader
   std::string identity_mac;       // replaces the MAC in the identity line
   std::string identity_customer;  // replaces the customer id there
+  bool dead_watchdog = false;     // the RTC watchdog never resets the chip
   bool secure_boot = false;
   bool flash_encryption = false;
   bool secure_download = false;

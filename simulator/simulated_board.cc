@@ -120,6 +120,7 @@ void SimulatedBoard::PressReset(absl::Duration now) {
 
 void SimulatedBoard::Reset(absl::Duration now, bool io0_low, ResetCause cause) {
   ++statistics_.resets;
+  io0_low |= faults_.boot_held;
   if (cause != ResetCause::kSoftware) strapped_for_download_ = io0_low;
   watchdog_at_ = absl::InfiniteDuration();
   loader_.reset();
@@ -145,7 +146,10 @@ void SimulatedBoard::StartFromFlash(absl::Duration now, ResetCause cause) {
   autobaud_ = false;
   BootResult boot = BootFromFlash(config_.chip, config_.mac, flash_, faults_, cause);
   ++(boot.started ? statistics_.boots : statistics_.failed_boots);
-  for (BootLine& line : boot.lines) script_.push_back({now + line.after, std::move(line.text)});
+  for (BootLine& line : boot.lines) {
+    const bool repeats = line.is_report && config_.report_interval > absl::ZeroDuration();
+    script_.push_back({now + line.after, std::move(line.text), repeats});
+  }
   loop_period_ = boot.repeat_after;
   if (loop_period_ > absl::ZeroDuration()) script_.push_back({now + loop_period_, ""});
 }
@@ -198,6 +202,7 @@ void SimulatedBoard::Advance(absl::Duration now) {
         StartFromFlash(text.at, ResetCause::kSoftware);
       } else {
         Transmit(text.at, base::AsBytes(text.text));
+        if (text.repeats) script_.push_back({text.at + config_.report_interval, text.text, true});
       }
     }
   }
@@ -251,7 +256,7 @@ void SimulatedBoard::RunFrame() {
   loader_->Handle(frame.bytes);
   processor_free_ = processor_now_;
   if (const auto hold = registers_.TakeWatchdogChange(); hold.has_value()) {
-    watchdog_at_ = processor_now_ + *hold;
+    if (!faults_.dead_watchdog) watchdog_at_ = processor_now_ + *hold;
   }
   ApplyEndOfFrame();
 }

@@ -34,6 +34,8 @@ struct BoardConfig {
   bool start_in_download_mode = false;
   // Behind a USB adapter: the board tests the line instead (usb/line_test_peer.h).
   bool line_test = false;
+  // How often the program repeats its report; zero: it says it once.
+  absl::Duration report_interval = absl::ZeroDuration();
   Faults faults;
 };
 
@@ -123,6 +125,7 @@ class SimulatedBoard final : private LoaderPort {
   struct TimedText {
     absl::Duration at;
     std::string text;
+    bool repeats = false;
   };
 
   // LoaderPort.

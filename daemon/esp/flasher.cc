@@ -86,6 +86,7 @@ class FlasherImpl final : public Flasher {
                                     const ProgressCallback& progress) override;
   absl::Status Verify(const FlashPlan& plan, const ProgressCallback& progress) override;
   absl::Status Boot() override;
+  absl::StatusOr<bool> LoaderAnswers() override;
 
  private:
   // Runs `work` up to kTries times, with `recover` between tries, as long as it fails by trouble on
@@ -334,17 +335,28 @@ absl::Status FlasherImpl::Boot() {
   if (traits.kind == ports::LinkKind::kUsbOtg && facts_.has_value() &&
       LoaderTraitsOf(facts_->chip).leaves_usb_otg_by_watchdog) {
     const absl::Status status = ResetByWatchdog(loader_, facts_->chip);
-    if (!status.ok() && !IsLineTrouble(status)) return status;
+    const bool left = errors::Is(status, ErrorCode::kBoardUnplugged);
+    if (!status.ok() && !left && !IsLineTrouble(status)) return status;
     // A loader that does not answer may still hear the lines.
-    resets_itself = status.ok();
+    resets_itself = status.ok() || left;
   }
   connected_ = false;
   facts_.reset();
+  // There is no rate to set, and perhaps nothing to set it at any more.
+  if (resets_itself) return absl::OkStatus();
   RETURN_IF_ERROR(link_.SetBaudRate(kFirstContactBaudRate));
   // Without lines the program is on its way already, and what it says is the caller's.
-  if (!traits.has_modem_lines || resets_itself) return absl::OkStatus();
+  if (!traits.has_modem_lines) return absl::OkStatus();
   RETURN_IF_ERROR(link_.DiscardInput());
   return RunResetSequence(HardReset(traits), link_.stream(), link_.clock());
+}
+
+absl::StatusOr<bool> FlasherImpl::LoaderAnswers() {
+  RETURN_IF_ERROR(link_.CheckCancelled());
+  const absl::Status status = connector_.Resynchronise();
+  if (status.ok()) return true;
+  if (IsLineTrouble(status)) return false;
+  return status;
 }
 
 }  // namespace

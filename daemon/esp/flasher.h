@@ -90,7 +90,13 @@ class Flasher {
   virtual absl::Status Verify(const FlashPlan& plan, const ProgressCallback& progress) = 0;
   // Leaves the loader and starts the program in flash, at 115200. The stream
   // then carries its output. The conversation is over; Connect begins a new one.
+  // A chip on its own USB-OTG leaves the bus with that, and OK is also the
+  // answer when it was gone before it could acknowledge.
   virtual absl::Status Boot() = 0;
+  // Whether a loader answers now, without any reset: half a second of listening
+  // where none does. What has arrived until then is thrown away. For a board
+  // that was just opened; Connect begins the conversation.
+  virtual absl::StatusOr<bool> LoaderAnswers() = 0;
 };
 
 }  // namespace kiln::esp

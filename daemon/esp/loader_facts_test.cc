@@ -190,5 +190,24 @@ TEST(ResetSequenceTest, EveryWayIntoTheLoaderResetsWithGpio0LowAndLetsGo) {
   }
 }
 
+TEST(ResetSequenceTest, ProgramsOnUsbOtgAreNeverToldToStartAnewInstead) {
+  for (const ResetSequence& sequence :
+       LoaderResetSequences({ports::LinkKind::kUsbOtg, true, false})) {
+    bool rts = true;  // opening asserts both
+    bool asked = false;
+    std::string states;
+    for (const LineStep& step : sequence.steps) {
+      if (rts && !step.rts && !asked) {
+        EXPECT_TRUE(step.dtr) << sequence.name << ": ESP-IDF's console would restart the program";
+        asked = true;
+      }
+      rts = step.rts;
+      states += step.dtr ? (step.rts ? "b" : "d") : (step.rts ? "r" : "-");
+    }
+    EXPECT_TRUE(asked) << sequence.name;
+    EXPECT_EQ(states, "rbd-") << sequence.name << ": what Arduino's USBCDC waits for";
+  }
+}
+
 }  // namespace
 }  // namespace kiln::esp

@@ -43,14 +43,20 @@ constexpr LineStep kClassicLong[] = {{false, false, kNoHold},
 // The same for a port of another computer, where the lines may still be asserted in any way: it
 // begins with the reset itself. A request to release both lines first would be a reset of its own
 // to a server that recognises sequences and runs them at its side, as Espressif's does.
-constexpr LineStep kRemoteShort[] = {{false, true, kResetHold},
+constexpr LineStep kDirectShort[] = {{false, true, kResetHold},
                                      {true, true, kNoHold},
                                      {true, false, kShortStrap},
                                      {false, false, kNoHold}};
-constexpr LineStep kRemoteLong[] = {{false, true, kResetHold},
+constexpr LineStep kDirectLong[] = {{false, true, kResetHold},
                                     {true, true, kNoHold},
                                     {true, false, kLongStrap},
                                     {false, false, kNoHold}};
+// The same steps reach the program of a chip on its own USB-OTG, where no line leads: it takes line
+// states as commands and itself starts the loader. ESP-IDF's USB console does so when RTS is
+// released while DTR is asserted, and starts anew when it is released alone, so that a sequence
+// which begins with both released sends the program away (usb_console.c, line state callback);
+// Arduino's USBCDC wants just these four states one after the other (USBCDC.cpp, _onLineState).
+
 // The peripheral reads the lines as commands: from download state to reset the way leads through
 // (asserted, asserted), never through (released, released).
 constexpr LineStep kUsbJtag[] = {{false, false, kResetHold},
@@ -70,16 +76,19 @@ absl::Span<const ResetSequence> LoaderResetSequences(const ports::LinkTraits& tr
                                             {"Classic 50 ms", kClassicShort},
                                             {"Classic 550 ms", kClassicLong}};
   static constexpr ResetSequence kUsb[] = {{"USB-JTAG", kUsbJtag}};
-  static constexpr ResetSequence kRemote[] = {{"Classic 50 ms", kRemoteShort},
-                                              {"Classic 550 ms", kRemoteLong}};
+  static constexpr ResetSequence kRemote[] = {{"Classic 50 ms", kDirectShort},
+                                              {"Classic 550 ms", kDirectLong}};
+  static constexpr ResetSequence kOtg[] = {{"USB-OTG 50 ms", kDirectShort},
+                                           {"USB-OTG 550 ms", kDirectLong}};
   if (!traits.has_modem_lines) return {};
   switch (traits.kind) {
     case ports::LinkKind::kUsbSerialJtag:
       return kUsb;
     case ports::LinkKind::kRemoteSerial:
       return kRemote;
-    case ports::LinkKind::kUartBridge:
     case ports::LinkKind::kUsbOtg:
+      return kOtg;
+    case ports::LinkKind::kUartBridge:
     case ports::LinkKind::kPseudoTerminal:
     case ports::LinkKind::kSocket:
       return kUart;

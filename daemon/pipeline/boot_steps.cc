@@ -1,6 +1,4 @@
 #include <algorithm>
-#include <array>
-#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -8,10 +6,11 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "absl/types/span.h"
 #include "base/status_macros.h"
 #include "daemon/identity/board_report.h"
+#include "daemon/pipeline/boot_listener.h"
 #include "daemon/pipeline/deployment_context.h"
+#include "daemon/ports/byte_stream.h"
 #include "errors/error.h"
 
 namespace kiln::pipeline {
@@ -19,9 +18,6 @@ namespace {
 
 using errors::ErrorCode;
 using identity::BootWatcher;
-
-// How long one read waits: bounds how late a request to stop is seen.
-constexpr absl::Duration kReadSlice = absl::Milliseconds(100);
 
 identity::ExpectedBoard Expected(const DeploymentContext& context) {
   return {.mac = context.row.mac,
@@ -36,36 +32,27 @@ absl::Status Check(DeploymentContext& context, const identity::BoardReport& repo
   return status;
 }
 
-// Listens until the board has reported itself, is seen to loop, or `limit` has passed.
-absl::Status Listen(DeploymentContext& context, absl::Duration limit) {
-  const absl::Duration end = context.clock().Monotonic() + limit;
-  std::array<uint8_t, 4096> buffer;
-  while (context.watcher->state() == BootWatcher::State::kWaiting) {
-    RETURN_IF_ERROR(context.stop.Check());
-    const absl::Duration left = end - context.clock().Monotonic();
-    if (left <= absl::ZeroDuration()) break;
-    const absl::StatusOr<size_t> count =
-        context.session.stream().Read(absl::MakeSpan(buffer), std::min(left, kReadSlice));
-    if (count.ok()) {
-      context.watcher->Feed(absl::MakeConstSpan(buffer).first(*count));
-    } else if (!absl::IsDeadlineExceeded(count.status())) {
-      return count.status();
-    }
-  }
-  return absl::OkStatus();
-}
-
 absl::Status ConfirmBySerial(DeploymentContext& context) {
   const PipelineOptions& options = context.shared.options;
+  const bool leaves_bus = context.session.stream().traits().kind == ports::LinkKind::kUsbOtg;
+  const auto listen = leaves_bus ? ListenAcrossReset : Listen;
   if (!options.confirm.serial) {
     RETURN_IF_ERROR(
-        Listen(context, std::min(options.confirm.clean_boot_window, options.timeouts.confirm)));
+        listen(context, std::min(options.confirm.clean_boot_window, options.timeouts.confirm)));
     return context.watcher->state() == BootWatcher::State::kBootLoop ? context.watcher->Outcome()
                                                                      : absl::OkStatus();
   }
-  RETURN_IF_ERROR(Listen(context, options.timeouts.confirm));
+  RETURN_IF_ERROR(listen(context, options.timeouts.confirm));
   RETURN_IF_ERROR(context.watcher->Outcome());
-  return Check(context, context.watcher->report());
+  const identity::BoardReport& report = context.watcher->report();
+  if (leaves_bus && report.mac_address != context.row.mac) {
+    // Opened without a look at its MAC: what came back may be another board.
+    return errors::MakeError(ErrorCode::kBoardSwapped,
+                             absl::StrCat("this deployment belongs to ", context.row.mac,
+                                          ", the board that came back at ", context.port,
+                                          " says it is ", report.mac_address));
+  }
+  return Check(context, report);
 }
 
 absl::Status ConfirmByHttp(DeploymentContext& context) {

@@ -70,6 +70,11 @@ struct DeploymentContext {
   esp::FlashPlan plan;
   // From boot on.
   std::unique_ptr<identity::BootWatcher> watcher;
+  // The board is there, but only from connect on can it be told which it is or what it does: with
+  // BoardUnplugged as the step's end, the runner begins there again without waiting.
+  bool connect_again = false;
+  // How often the board was found in its loader instead of its program.
+  int loader_returns = 0;
   // Identify found a finished product where the order is for any free board.
   bool give_back = false;
   // A test's crash has happened; nothing may be written any more.

@@ -12,6 +12,7 @@
 #include "base/status_macros.h"
 #include "daemon/esp/chip.h"
 #include "daemon/identity/identity.h"
+#include "daemon/pipeline/board_arrival.h"
 #include "daemon/pipeline/deployment_context.h"
 #include "daemon/pipeline/order.h"
 #include "errors/error.h"
@@ -22,32 +23,6 @@ namespace {
 
 using errors::ErrorCode;
 using errors::MakeError;
-
-// A port that has just appeared may not be ready to be opened: udev still sets its permissions, or
-// another program looks at it. Tried this often, this far apart.
-constexpr int kOpenTries = 5;
-constexpr absl::Duration kOpenPause = absl::Milliseconds(300);
-
-bool MayPass(const absl::Status& status) {
-  return errors::Is(status, ErrorCode::kPortBusy) ||
-         errors::Is(status, ErrorCode::kPortPermission) ||
-         errors::Is(status, ErrorCode::kPortFailed);
-}
-
-absl::Status OpenSession(DeploymentContext& context) {
-  boards::Registry& boards = *context.shared.parts.boards;
-  ASSIGN_OR_RETURN(ports::StreamOpener* const opener, boards.OpenerOf(context.port));
-  absl::Status status;
-  for (int i = 0; i < kOpenTries; ++i) {
-    if (i > 0) {
-      RETURN_IF_ERROR(WaitUnlessStopped(context.clock(), context.stop, kOpenPause));
-    }
-    ASSIGN_OR_RETURN(const boards::BoardInfo board, boards.Get(context.port));
-    status = context.session.Open(*opener, board.arrival, context.stop);
-    if (status.ok() || !MayPass(status)) break;
-  }
-  return status;
-}
 
 // The checks that keep a bundle from the wrong board. Nothing has been written before they pass.
 absl::Status CheckBoard(const DeploymentContext& context, const esp::BoardFacts& facts) {

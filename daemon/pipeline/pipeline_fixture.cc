@@ -63,7 +63,14 @@ absl::StatusOr<std::string> FakeHttp::Get(const std::string& url, absl::Duration
   return answer;
 }
 
-PipelineFixture::PipelineFixture() : registry_(base::SystemClock()) {
+PipelineFixture::PipelineFixture()
+    : PipelineFixture([]() -> base::Clock& {
+        static FastClock clock;
+        return clock;
+      }()) {}
+
+PipelineFixture::PipelineFixture(base::Clock& clock)
+    : clock_(clock), registry_(base::SystemClock()) {
   char pattern[] = "/tmp/kiln-pipeline-XXXXXX";
   folder_ = ::mkdtemp(pattern);
   real_ledger_ =

@@ -134,7 +134,10 @@ class FakeHttp final : public HttpGetter {
 // store, engine and scheduler; simulated boards and a disk in memory.
 class PipelineFixture : public ::testing::Test {
  protected:
+  // Ten times as fast as real time.
   PipelineFixture();
+  // `clock` must outlive the fixture.
+  explicit PipelineFixture(base::Clock& clock);
   ~PipelineFixture() override;
 
   // Makes a scheduler and starts it. `Crash` throws it away as kill -9 would, once `CrashAt` has
@@ -178,7 +181,7 @@ class PipelineFixture : public ::testing::Test {
   std::vector<std::string> Records(const std::string& folder = "/export");
   std::string RecordText(const std::string& path);
 
-  FastClock clock_;
+  base::Clock& clock_;
   std::string folder_;
   base::FakeFileSystem files_;
   std::unique_ptr<storage::Ledger> real_ledger_;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -9,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/status_macros.h"
+#include "daemon/pipeline/board_arrival.h"
 #include "daemon/pipeline/step.h"
 #include "errors/error.h"
 #include "google/protobuf/util/time_util.h"
@@ -45,12 +47,12 @@ StepFunction FunctionOf(v1::Step step) {
   }
 }
 
-// The watchdog's patience. Confirm bounds its listening itself, to say what it heard; the HTTP
-// tries come on top.
+// The watchdog's patience. Confirm bounds its listening itself, to say what it heard; the return of
+// a board that leaves the bus as it starts and the HTTP tries come on top.
 absl::Duration DeadlineOf(const PipelineOptions& options, const StepTraits& traits) {
   absl::Duration deadline = options.timeouts.*traits.timeout;
   if (traits.step != v1::STEP_CONFIRM) return deadline;
-  deadline += absl::Seconds(5);
+  deadline += options.replug_window + absl::Seconds(10);
   if (options.confirm.http) {
     const int tries = options.confirm.http_tries;
     deadline += tries * options.confirm.http_timeout + tries * (tries + 1) / 2 * absl::Seconds(1);
@@ -99,7 +101,7 @@ class Runner {
       if (context_.give_back && !context_.stop.IsCancelled()) {
         return {.end = RunEnd::kGivenBack, .status = status, .step = step};
       }
-      if (IsUnplug(status, step) && CameBack()) {
+      if (IsUnplug(status, step) && (ConnectsAgain() || CameBack())) {
         step = PrepareReentry(context_.details, Interruption::kReplug);
         continue;
       }
@@ -169,10 +171,16 @@ class Runner {
     return absl::OkStatus();
   }
 
+  // Whether the step has found a board that is there, but has to be identified anew.
+  bool ConnectsAgain() {
+    if (!std::exchange(context_.connect_again, false)) return false;
+    context_.session.Close();
+    return ++replugs_ <= context_.shared.options.max_replugs;
+  }
+
   // Waits for the board after it was unplugged; true when one is there again. Whether it is the
   // same one shows at identify.
   bool CameBack() {
-    boards::Registry& boards = *context_.shared.parts.boards;
     const uint64_t before = context_.session.arrival();
     context_.session.Close();
     // A station that goes away does not wait for boards, nor look for them: whoever hears of what
@@ -181,19 +189,9 @@ class Runner {
     if (replugs_ >= context_.shared.options.max_replugs) return false;
     ++replugs_;
     context_.Log(true, "the board was unplugged; waiting for it to come back");
-    base::Clock& clock = context_.clock();
-    const absl::Duration end = clock.Monotonic() + context_.shared.options.replug_window;
-    boards.ScanNow();
-    for (;;) {
-      const absl::StatusOr<boards::BoardInfo> board = boards.Get(context_.port);
-      // The same arrival again means that the registry has not seen the board leave yet.
-      if (board.ok() && board->present && board->usable.ok() && board->arrival != before) {
-        context_.Log(false, "a board is back at the port");
-        return true;
-      }
-      if (clock.Monotonic() >= end) return false;
-      if (!WaitUnlessStopped(clock, context_.stop, absl::Milliseconds(50)).ok()) return false;
-    }
+    if (!AwaitArrival(context_, before, context_.shared.options.replug_window).ok()) return false;
+    context_.Log(false, "a board is back at the port");
+    return true;
   }
 
   RunOutcome Failed(v1::Step step, const absl::Status& status) {

@@ -1,6 +1,7 @@
 #include "simulator/usb/native_usb_models.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -9,6 +10,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "daemon/esp/chip.h"
 #include "simulator/simulated_board.h"
 #include "simulator/usb/serial_peer.h"
@@ -24,6 +26,13 @@ constexpr uint16_t kUsbSerialJtag = 0x1001;
 constexpr absl::Duration kAway = absl::Milliseconds(100);
 // ESP-IDF's USB console waits so long between the command and the restart.
 constexpr absl::Duration kRestartDelay = absl::Milliseconds(50);
+// A program whose port appears with it cannot know when somebody begins to listen.
+constexpr absl::Duration kReportInterval = absl::Seconds(1);
+
+BoardConfig Repeating(BoardConfig config) {
+  config.report_interval = kReportInterval;
+  return config;
+}
 
 // Both are the chip's id, as image headers have it.
 uint16_t RomProduct(esp::Chip chip) {
@@ -95,6 +104,7 @@ class UsbOtgModel::Peer final : public BoardPeer {
   void SetLines(absl::Duration now, bool dtr, bool rts) override {
     const bool released = rts_ && !rts;
     rts_ = rts;
+    dtr_ = dtr;
     if (!released || InLoader()) return;
     restart_at_ = now + kRestartDelay;
     download_ = dtr;
@@ -113,21 +123,29 @@ class UsbOtgModel::Peer final : public BoardPeer {
     return std::min(next.value_or(restart_at_), restart_at_);
   }
 
+  // A program knows by DTR whether a host has opened its port, and says nothing to nobody.
+  size_t TakeOutput(absl::Duration now, absl::Span<uint8_t> out) override {
+    if (InLoader() || dtr_) return BoardPeer::TakeOutput(now, out);
+    board()->DiscardOutput(now);
+    return 0;
+  }
+
   bool InLoader() { return board()->in_download_mode() || board()->stub_running(); }
 
   void ForgetLines() {
-    rts_ = false;
+    dtr_ = rts_ = false;
     restart_at_ = absl::InfiniteDuration();
   }
 
  private:
+  bool dtr_ = false;
   bool rts_ = false;
   bool download_ = false;
   absl::Duration restart_at_ = absl::InfiniteDuration();
 };
 
 UsbOtgModel::UsbOtgModel(const BoardConfig& config, bool program_has_usb)
-    : UsbOtgModel(config, program_has_usb, std::make_unique<Peer>(config)) {}
+    : UsbOtgModel(config, program_has_usb, std::make_unique<Peer>(Repeating(config))) {}
 
 UsbOtgModel::UsbOtgModel(const BoardConfig& config, bool program_has_usb,
                          std::unique_ptr<Peer> peer)

@@ -36,6 +36,8 @@ namespace fs = std::filesystem;
 
 constexpr int kLastNumber = 127;  // of a device on a bus
 constexpr absl::Duration kLongWait = absl::Seconds(10);
+// For what a whole step of a deployment has to lead to.
+constexpr absl::Duration kStepWait = absl::Seconds(30);
 
 // Root may open any file. Without these two capabilities it is refused what others are: the mode of
 // a node means something. Of this thread and those it starts.
@@ -241,6 +243,18 @@ bool MockedUsbBus::Occupied(absl::string_view place) {
   absl::MutexLock lock(&mutex_);
   const auto found = slots_.find(std::string(place));
   return found != slots_.end() && !found->second->pulled;
+}
+
+bool MockedUsbBus::AwaitOccupied(absl::string_view place, bool occupied) {
+  absl::MutexLock lock(&mutex_);
+  return clock_.AwaitCondition(
+      &mutex_,
+      [this, place, occupied] {
+        mutex_.AssertReaderHeld();
+        const auto found = slots_.find(place);
+        return (found != slots_.end() && !found->second->pulled) == occupied;
+      },
+      kStepWait);
 }
 
 std::optional<int> MockedUsbBus::DeviceNumber(absl::string_view place) {

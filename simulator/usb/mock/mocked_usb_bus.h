@@ -71,6 +71,8 @@ class MockedUsbBus {
 
   // Whether something is plugged in there (a board may have had itself pulled).
   bool Occupied(absl::string_view place);
+  // Waits at most 30 s until it is so.
+  bool AwaitOccupied(absl::string_view place, bool occupied);
   // Whether it shows itself on the bus, and under which number.
   std::optional<int> DeviceNumber(absl::string_view place);
   // Whether a program has claimed an interface, and whether the kernel's driver holds one.
