@@ -172,7 +172,7 @@ void PtyBoard::WriteTerminal() {
     if (unwritten_.empty()) {
       host_baud_ = HostBaudRate();
       board_.SetHostBaudRate(host_baud_);
-      unwritten_.resize(16 * 1024);
+      unwritten_.resize(size_t{16} * 1024);
       unwritten_.resize(board_.TakeOutput(clock_.Monotonic(), absl::MakeSpan(unwritten_)));
       if (unwritten_.empty()) return;
     }

@@ -52,7 +52,7 @@ WriteSession::Outcome WriteSession::Write(absl::Span<const uint8_t> data) {
   if (inflater_ == nullptr) return Outcome::kInflateFailed;
   if (stream_ended_) return data.empty() ? Outcome::kOk : Outcome::kTooMuch;
   // Inflated and programmed in pieces of the size of the chips' window.
-  std::vector<uint8_t> window(32 * 1024);
+  std::vector<uint8_t> window(size_t{32} * 1024);
   inflater_->next_in = const_cast<uint8_t*>(data.data());
   inflater_->avail_in = static_cast<uInt>(data.size());
   do {

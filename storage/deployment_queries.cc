@@ -215,6 +215,7 @@ std::string DeploymentQuerySql(const DeploymentQuery& query) {
   // One arm for each state, merged in order by SQLite: each walks its index from the newest and
   // stops at the limit. `state IN (…)` would collect and sort the whole history.
   std::vector<int> states;
+  states.reserve(query.states.size());
   for (const DeploymentState state : query.states) states.push_back(static_cast<int>(state));
   std::sort(states.begin(), states.end());
   states.erase(std::unique(states.begin(), states.end()), states.end());

@@ -270,8 +270,8 @@ absl::StatusOr<std::string> BackUpLedger(SqliteDatabase& db, const std::string& 
                                          const LedgerOptions& options) {
   ASSIGN_OR_RETURN(const ChainHead head, ReadChainHead(db));
   // Named by the head of its chain: an older copy of the same name says the same.
-  const std::string target = absl::StrCat(path, ".schema-", version, ".sequence-", head.sequence,
-                                          "-", base::HexOf(head.hash).substr(0, 8), ".backup");
+  std::string target = absl::StrCat(path, ".schema-", version, ".sequence-", head.sequence, "-",
+                                    base::HexOf(head.hash).substr(0, 8), ".backup");
   const std::string unfinished = absl::StrCat(target, ".partial");
   RemoveWithSideFiles(unfinished);
   absl::Status status = CopyDatabase(db, unfinished, options);

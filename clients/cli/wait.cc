@@ -24,7 +24,7 @@ grpc::Status ApplyEnded(Session& session, const std::vector<std::string>& names,
     v1::GetDeploymentRequest request;
     request.set_name(name);
     const auto context = Session::NewContext();
-    const grpc::Status status = session.deployments().GetDeployment(
+    grpc::Status status = session.deployments().GetDeployment(
         context.get(), request, message.mutable_snapshot()->add_deployments());
     if (!status.ok()) return status;
   }

@@ -49,7 +49,7 @@ grpc::Status Watch(Session& session, const v1::WatchEventsRequest& request, absl
         return grpc::Status::OK;
       }
     }
-    const grpc::Status status = reader->Finish();
+    grpc::Status status = reader->Finish();
     if (status.ok()) return status;
     if (!MayResume(status) || absl::Now() - last_message > patience) return status;
     if (status.error_code() == grpc::StatusCode::OUT_OF_RANGE) next.clear_after_sequence();

@@ -68,7 +68,7 @@ absl::StatusOr<v1::Board> PowerCycle(const ApiParts& parts,
                              absl::StrCat(known.port, " is no port of a USB hub"));
   }
   RETURN_IF_ERROR(parts.scheduler->WithIdlePort(known.port, [&]() -> absl::Status {
-    const absl::Status status = parts.power_cycle(*known.usb, off_time, cancellation);
+    absl::Status status = parts.power_cycle(*known.usb, off_time, cancellation);
     parts.boards->ScanNow();  // however it ended, the board left
     return status;
   }));

@@ -69,7 +69,7 @@ absl::Status Check(const std::string& certificate_pem, const std::string& key_pe
 
 absl::Status CheckTlsMaterial(const std::string& certificate, const std::string& key,
                               const std::string& client_ca) {
-  const absl::Status status = Check(certificate, key, client_ca);
+  absl::Status status = Check(certificate, key, client_ca);
   // The library's own queue of errors, per thread, is nobody else's business.
   ERR_clear_error();
   return status;

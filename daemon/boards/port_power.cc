@@ -152,7 +152,7 @@ absl::Status PowerCyclePort(const std::string& sysfs_root, const UsbTopology& to
     clock.Sleep(std::min(kPause, on_time - clock.Monotonic()));
   }
   RETURN_IF_ERROR(power.SwitchOn());
-  const absl::Status back = AwaitBoard(board, true, kReturnTimeout, clock, cancellation);
+  absl::Status back = AwaitBoard(board, true, kReturnTimeout, clock, cancellation);
   if (absl::IsDeadlineExceeded(back)) {
     return MakeError(ErrorCode::kBoardNotFound, absl::StrCat("the board at usb-", topology.name(),
                                                              " did not come back within ",

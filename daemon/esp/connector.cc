@@ -84,7 +84,7 @@ absl::Status LoaderConnector::Connect(uint32_t usual_rate) {
     if (errors::Is(set, ErrorCode::kBaudRateUnsupported)) continue;
     RETURN_IF_ERROR(set);
     RETURN_IF_ERROR(link.DiscardInput());
-    const absl::Status status = loader_.Sync(kTakeOverTimeout);
+    absl::Status status = loader_.Sync(kTakeOverTimeout);
     if (!IsLineTrouble(status)) return status;
   }
   return ResetIntoLoader();
@@ -119,7 +119,7 @@ absl::Status LoaderConnector::ResetIntoLoader() {
       RETURN_IF_ERROR(
           RunResetSequence(sequences[i % sequences.size()], link.stream(), link.clock()));
     }
-    const absl::Status status = SyncUpTo(kSyncsPerReset);
+    absl::Status status = SyncUpTo(kSyncsPerReset);
     if (IsLineTrouble(status)) continue;
     link.StopTranscript();
     if (status.ok() && profile_ != nullptr && !sequences.empty()) {

@@ -31,7 +31,7 @@ constexpr absl::Duration kCancellationInterval = absl::Milliseconds(200);
 // A loader repeats some answers eight times; more frames than this in one wait are not a loader.
 constexpr int kMaxSkippedFrames = 200;
 // Bytes one wait may consume without finding its answer: a program that prints without end.
-constexpr size_t kMaxSkippedBytes = 64 * 1024;
+constexpr size_t kMaxSkippedBytes = size_t{64} * 1024;
 constexpr size_t kMaxTranscriptBytes = 4096;
 // How often a wait counts the measured way to a far port and back: networks are not always as quick
 // as they were when the port was opened.

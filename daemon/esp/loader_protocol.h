@@ -49,7 +49,7 @@ inline constexpr uint8_t kRequestDirection = 0x00;
 inline constexpr uint8_t kResponseDirection = 0x01;
 inline constexpr size_t kLoaderHeaderBytes = 8;
 // The longest frame a loader sends: header, 4 KiB of READ_FLASH data and its slack.
-inline constexpr size_t kMaxResponseFrameBytes = 8 * 1024;
+inline constexpr size_t kMaxResponseFrameBytes = size_t{8} * 1024;
 
 // Little-endian words, the payload of most commands.
 std::vector<uint8_t> Words(std::initializer_list<uint32_t> words);

@@ -21,7 +21,7 @@ namespace {
 // libdeflate's best; about 0.2 s per MiB of code.
 constexpr int kSharedLevel = 12;
 // Above this size the best level takes seconds for a few per mille.
-constexpr size_t kBestLevelLimit = 4 * 1024 * 1024;
+constexpr size_t kBestLevelLimit = size_t{4} * 1024 * 1024;
 constexpr int kFastLevel = 9;
 // Parts are compressed while a board waits.
 constexpr int kPartLevel = 9;
@@ -42,7 +42,7 @@ std::vector<uint32_t> IndexOf(absl::Span<const uint8_t> stream) {
   std::vector<uint32_t> index = {0};
   z_stream inflater = {};
   if (inflateInit(&inflater) != Z_OK) return index;
-  std::array<uint8_t, 32 * 1024> sink;
+  std::array<uint8_t, size_t{32} * 1024> sink;
   for (size_t at = 0; at + kIndexStep <= stream.size(); at += kIndexStep) {
     inflater.next_in = const_cast<uint8_t*>(stream.data() + at);
     inflater.avail_in = kIndexStep;

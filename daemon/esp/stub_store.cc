@@ -21,8 +21,8 @@
 namespace kiln::esp {
 namespace {
 
-constexpr size_t kMaxFileBytes = 1024 * 1024;
-constexpr size_t kMaxPieceBytes = 256 * 1024;
+constexpr size_t kMaxFileBytes = size_t{1024} * 1024;
+constexpr size_t kMaxPieceBytes = size_t{256} * 1024;
 constexpr size_t kMaxFiles = 64;
 
 absl::StatusOr<uint32_t> Word(const nlohmann::json& object, const char* key) {

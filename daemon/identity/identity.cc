@@ -112,7 +112,7 @@ absl::Status ValidateIdentityOptions(const IdentityOptions& options) {
 absl::StatusOr<std::string> MakeSsid(const IdentityOptions& options, const Customer& customer,
                                      const std::string& mac) {
   RETURN_IF_ERROR(CheckMac(mac));
-  const auto ssid = ExpandPattern(options.ssid_pattern, SsidValues(customer, mac));
+  auto ssid = ExpandPattern(options.ssid_pattern, SsidValues(customer, mac));
   if (!ssid.ok()) return MakeError(ErrorCode::kRequestInvalid, ssid.status().message());
   if (ssid->empty() || ssid->size() > kMaxSsidBytes) {
     return MakeError(ErrorCode::kIdentityDoesNotFit,

@@ -14,7 +14,7 @@ namespace kiln::pipeline {
 // handle of its own. Made by main.
 class CurlHttpGetter final : public HttpGetter {
  public:
-  static constexpr size_t kMaxBodyBytes = 64 * 1024;
+  static constexpr size_t kMaxBodyBytes = size_t{64} * 1024;
 
   CurlHttpGetter();
   absl::StatusOr<std::string> Get(const std::string& url, absl::Duration timeout) override;

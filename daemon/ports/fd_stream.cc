@@ -122,7 +122,7 @@ absl::Status FdStream::AwaitEmptyQueue(absl::Duration timeout, uint32_t bits_per
     const absl::Duration pause =
         queued == 0 ? absl::ZeroDuration() : std::clamp(sending, kMinDrainPause, kMaxDrainPause);
     // With an empty queue this still asks for interrupts and hang-ups.
-    const absl::Status waited = Await(0, std::min(now + pause, deadline));
+    absl::Status waited = Await(0, std::min(now + pause, deadline));
     if (!absl::IsDeadlineExceeded(waited)) return waited;
     if (queued == 0) return absl::OkStatus();
     if (base::SystemClock().Monotonic() >= deadline) return waited;

@@ -133,8 +133,7 @@ absl::StatusOr<std::string> RecordWriter::WriteJson(const RecordData& data,
                               : absl::AsciiStrToLower(absl::StrReplaceAll(data.mac, {{":", ""}}));
   const std::string stem = absl::StrCat(folder, "/customer-", data.customer_id, "-", day, "-", mac);
   for (int number = 1; number <= kMaxSameNames; ++number) {
-    const std::string path =
-        absl::StrCat(stem, number == 1 ? "" : absl::StrCat("-", number), ".json");
+    std::string path = absl::StrCat(stem, number == 1 ? "" : absl::StrCat("-", number), ".json");
     if (!files_.Exists(path)) {
       const absl::Status status = files_.WriteFileAtomically(
           path, content, FileSystem::IfExists::kFail, options_.file_mode);

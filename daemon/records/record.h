@@ -16,7 +16,7 @@
 namespace kiln::records {
 
 // A record is a few KiB. A larger file of that name is somebody else's.
-inline constexpr size_t kMaxRecordBytes = 256 * 1024;
+inline constexpr size_t kMaxRecordBytes = size_t{256} * 1024;
 
 enum class Outcome { kSucceeded, kFailed, kCanceled };
 

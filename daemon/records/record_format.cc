@@ -72,7 +72,7 @@ bool LooksLikeFormula(absl::string_view text) {
 }
 
 std::string Cell(absl::string_view text) {
-  const std::string guarded = absl::StrCat(LooksLikeFormula(text) ? "'" : "", text);
+  std::string guarded = absl::StrCat(LooksLikeFormula(text) ? "'" : "", text);
   if (guarded.find_first_of(",\"\r\n") == std::string::npos) return guarded;
   return absl::StrCat("\"", absl::StrReplaceAll(guarded, {{"\"", "\"\""}}), "\"");
 }

@@ -26,7 +26,7 @@ namespace {
 
 // The kernel frees a port within a few milliseconds of its device's end.
 constexpr absl::Duration kRetryAttach = absl::Milliseconds(5);
-constexpr ssize_t kReadSize = 64 * 1024;
+constexpr ssize_t kReadSize = ssize_t{64} * 1024;
 
 }  // namespace
 
@@ -48,7 +48,7 @@ absl::Status VhciBoard::Plug() {
   fastest_baud_ = 0;
   plugged_ = true;
   times_left_ = model_->times_left();
-  const absl::Status status = Attach();
+  absl::Status status = Attach();
   if (status.ok() || absl::IsUnavailable(status)) return absl::OkStatus();
   Unplug();
   return status;

@@ -95,7 +95,7 @@ absl::StatusOr<std::optional<absl::Duration>> ComPortServer::Handle(const ComPor
 absl::Status ComPortServer::Write(absl::Span<const uint8_t> bytes) {
   // 8N1 is ten bits a byte; twice that, and patience.
   const absl::Duration on_wire = absl::Seconds(20.0 * static_cast<double>(bytes.size()) / baud_);
-  const absl::Status written = stream_.Write(bytes, kWriteTimeout + on_wire);
+  absl::Status written = stream_.Write(bytes, kWriteTimeout + on_wire);
   if (absl::IsDeadlineExceeded(written)) {
     return MakeError(ErrorCode::kPortFailed, "the port takes no more bytes");
   }
@@ -166,7 +166,7 @@ absl::StatusOr<std::optional<absl::Duration>> ComPortServer::SetLine(uint32_t va
   if (decision.kind == LineSequencer::Decision::Kind::kWait) return decision.until - now;
   answer = value;
   if (decision.kind != LineSequencer::Decision::Kind::kApply) return kDone;
-  const absl::Status applied = ApplyLines(decision.state);
+  absl::Status applied = ApplyLines(decision.state);
   if (applied.ok()) return kDone;
   if (!errors::Is(applied, ErrorCode::kPortFailed)) return applied;
   const LineState lines = sequencer_.asked();
@@ -183,7 +183,7 @@ absl::Status ComPortServer::ApplyLines(LineState lines) {
 absl::Status ComPortServer::SetBaudRate(uint32_t baud) {
   if (baud < kMinBaud || baud > kMaxBaud || baud == baud_) return absl::OkStatus();
   RETURN_IF_ERROR(Drained().status());
-  const absl::Status set = stream_.SetBaudRate(baud);
+  absl::Status set = stream_.SetBaudRate(baud);
   if (set.ok()) {
     baud_ = baud;
     return set;
@@ -194,7 +194,7 @@ absl::Status ComPortServer::SetBaudRate(uint32_t baud) {
 }
 
 absl::StatusOr<bool> ComPortServer::Drained() {
-  const absl::Status sent = stream_.Drain(kDrainTimeout);
+  absl::Status sent = stream_.Drain(kDrainTimeout);
   if (!sent.ok() && !absl::IsDeadlineExceeded(sent)) return sent;
   return sent.ok();
 }

@@ -175,7 +175,7 @@ absl::StatusOr<size_t> Rfc2217Stream::Read(absl::Span<uint8_t> buffer, absl::Dur
     if (absl::IsCancelled(status)) return status;
   } else {
     RETURN_IF_ERROR(CheckAlive());
-    const absl::Status status = Exchange(DeadlineIn(timeout), some);
+    absl::Status status = Exchange(DeadlineIn(timeout), some);
     if (!status.ok() && !some()) return status;
   }
   const size_t count = std::min(buffer.size(), inbox_.size() - inbox_read_);
@@ -338,7 +338,7 @@ absl::Status Rfc2217Stream::SendSome() {
 }
 
 absl::Status Rfc2217Stream::ReceiveSome() {
-  std::array<uint8_t, 16 * 1024> buffer;
+  std::array<uint8_t, size_t{16} * 1024> buffer;
   const ssize_t count = ::recv(fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
   if (count > 0) {
     decoder_.Feed(absl::MakeConstSpan(buffer).first(static_cast<size_t>(count)));

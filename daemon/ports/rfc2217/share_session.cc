@@ -78,7 +78,7 @@ absl::Status ShareSession::Run(int stop, int others, const std::function<void()>
   ToClient(hello);
 
   std::thread board([this] { ServeBoard(); });
-  const absl::Status ended = TalkToClient(stop, others, on_others);
+  absl::Status ended = TalkToClient(stop, others, on_others);
   {
     absl::MutexLock lock(&mutex_);
     ending_ = true;
@@ -136,7 +136,7 @@ absl::Status ShareSession::TalkToClient(int stop, int others,
 }
 
 bool ShareSession::Receive() {
-  std::array<uint8_t, 16 * 1024> buffer;
+  std::array<uint8_t, size_t{16} * 1024> buffer;
   const ssize_t count = ::recv(client_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
   if (count > 0) decoder_.Feed(absl::MakeConstSpan(buffer).first(static_cast<size_t>(count)));
   return count > 0 || (count < 0 && (errno == EAGAIN || errno == EINTR));
