@@ -4,7 +4,7 @@ import json
 import re
 import unittest
 
-from stack import TAG, run
+from stack import TAG, TOP, run
 
 # Over the base, in MB. A growth beyond is somebody's mistake.
 MAX_MB = {"kilnd": 90, "kiln-gateway": 35}
@@ -15,10 +15,6 @@ HARMLESS = re.compile(r"--mount=type=secret,id=[a-z-]+,target=\S+|/run/secrets/\
 
 def image(name):
     return json.loads(run("docker", "image", "inspect", f"kiln/{name}:{TAG}").stdout)[0]
-
-
-def megabytes(name):
-    return image(name)["Size"] / 1e6 if not name.startswith("debian") else 0
 
 
 class ImageTest(unittest.TestCase):
@@ -67,6 +63,11 @@ class ImageTest(unittest.TestCase):
         stubs = run("docker", "run", "--rm", "--network", "none", "--entrypoint", "/bin/ls", f"kiln/kilnd:{TAG}",
                     "/usr/share/kiln/stubs").stdout
         self.assertIn("esp32s3.json", stubs)
+
+    def test_the_daemon_takes_every_configuration_of_the_stack(self):
+        for folder in ("", "sim", "windows"):
+            run("docker", "run", "--rm", "--network", "none", "-v",
+                f"{TOP / 'compose' / folder / 'kiln.toml'}:/etc/kiln/kiln.toml:ro", f"kiln/kilnd:{TAG}", "--check-config")
 
     def test_libusb_needs_no_udev(self):
         linked = run("docker", "run", "--rm", "--network", "none", "--entrypoint", "/usr/bin/ldd", f"kiln/kilnd:{TAG}",

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import tarfile
 import time
 import unittest
 import urllib.error
@@ -95,6 +96,43 @@ class StackTest(unittest.TestCase):
             self.assertEqual(after[event["sequence"]], event)
         self.assertEqual(self.stack.deployment(name)["state"], "STATE_SUCCEEDED")
         self.stack.call("POST", "/v1/ledger:verify", {})
+
+    def test_a_backup_brings_the_station_back_as_it_was(self):
+        bundle = self.stack.bundles()["esp32s3"]
+        kept = self.stack.order(bundle, "sim-2", "BACK01")
+        self.assertEqual(self.stack.await_end([kept])[0]["state"], "STATE_SUCCEEDED")
+        archive = self.full_backup()
+        before = {event["sequence"]: event for event in self.stack.events()}
+        lost = self.stack.order(bundle, "sim-2", "BACK02")
+        self.assertEqual(self.stack.await_end([lost])[0]["state"], "STATE_SUCCEEDED")
+
+        listed = self.stack.script("restore", check=False)
+        self.assertEqual(listed.returncode, 2)
+        self.assertIn(archive.name, listed.stderr)
+        refused = self.stack.script("restore", archive.name, check=False, input_text="no\n")
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertEqual(self.stack.deployment(lost)["state"], "STATE_SUCCEEDED", "nothing was touched, and it runs again")
+        self.stack.script("restore", archive.name, input_text="yes\n")
+        self.assertEqual(self.stack.deployment(kept)["state"], "STATE_SUCCEEDED")
+        with self.assertRaisesRegex(AssertionError, ": 404 "):
+            self.stack.deployment(lost)
+        after = {event["sequence"]: event for event in self.stack.events()}
+        for sequence, event in before.items():
+            self.assertEqual(after.get(sequence, event), event)
+        self.stack.call("POST", "/v1/ledger:verify", {})
+
+    def full_backup(self):
+        """The archive of the station that compose/full-backup makes on its way."""
+        self.stack.script("full-backup")
+        archive = max(self.stack.backups.glob("kiln-kiln-sim-*.tar.gz"), key=lambda path: path.stat().st_mtime)
+        self.assertEqual((archive.stat().st_uid, archive.stat().st_mode & 0o007), (OWNER, 0))
+        full = next(self.stack.backups.glob("full-*.tar.gz"))
+        self.assertEqual(full.stat().st_mode & 0o077, 0, "it holds the secrets")
+        with tarfile.open(full) as content:
+            names = content.getnames()
+        for name in ("full/compose/.env", "full/compose/compose.yaml", "full/secrets/gateway_tokens", f"full/{archive.name}"):
+            self.assertIn(name, names)
+        return archive
 
     def test_prometheus_sees_the_counters(self):
         name = self.stack.order(self.stack.bundles()["esp32c6"], "sim-4", "PROM01")
