@@ -258,6 +258,20 @@ void ReadFirmware(const toml::table& table, Config& config, ConfigProblems& prob
   config.firmware.max_unpacked_bytes = static_cast<uint64_t>(unpacked) * kMib;
 }
 
+void ReadBuilder(const toml::table& table, Config& config, ConfigProblems& problems) {
+  ConfigSection section(table, "builder", problems);
+  section.String("platformio", config.builder.platformio, AbsolutePathOrEmpty);
+  section.String("core_directory", config.builder.core_directory, AbsolutePathOrEmpty);
+  section.String("path", config.builder.path, NotEmpty);
+  section.Duration("timeout", config.builder.timeout, absl::Seconds(1), absl::Hours(2));
+  int64_t memory = static_cast<int64_t>(config.builder.max_memory_bytes >> 20);
+  section.Integer("max_memory_mib", memory, 256, 65'536);
+  config.builder.max_memory_bytes = static_cast<uint64_t>(memory) << 20;
+  section.Boolean("network", config.builder.network);
+  section.Boolean("sandbox", config.builder.sandbox);
+  section.RefuseUnknownKeys();
+}
+
 void ReadTls(const toml::table& table, Config& config, ConfigProblems& problems) {
   ConfigSection section(table, "tls", problems);
   section.String("address", config.tls.address, HostPortOrEmpty);
@@ -297,6 +311,7 @@ absl::StatusOr<Config> ParseConfig(absl::string_view text, const std::string& so
   top.Table("confirm", [&](const toml::table& t) { ReadConfirm(t, config, problems); });
   top.Table("identity", [&](const toml::table& t) { ReadIdentity(t, config, problems); });
   top.Table("firmware", [&](const toml::table& t) { ReadFirmware(t, config, problems); });
+  top.Table("builder", [&](const toml::table& t) { ReadBuilder(t, config, problems); });
   top.Table("tls", [&](const toml::table& t) { ReadTls(t, config, problems); });
   top.Table("metrics", [&](const toml::table& t) {
     ConfigSection section(t, "metrics", problems);

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "daemon/firmware/build/builder.h"
 #include "daemon/firmware/bundle_store.h"
 #include "daemon/identity/identity.h"
 #include "daemon/pipeline/scheduler.h"
@@ -78,6 +79,7 @@ struct Config {
   pipeline::ConfirmOptions confirm;    // [confirm]
   identity::IdentityOptions identity;  // [identity]
   firmware::ImportLimits firmware;     // [firmware]
+  firmware::BuilderOptions builder;    // [builder]; folders that are not set follow [station]
   TlsConfig tls;                       // [tls]
 
   // [metrics]

@@ -8,6 +8,7 @@
 #include "daemon/boards/registry.h"
 #include "daemon/config.h"
 #include "daemon/esp/stub_store.h"
+#include "daemon/firmware/build/builder.h"
 #include "daemon/firmware/bundle_store.h"
 #include "daemon/telemetry/health.h"
 #include "daemon/telemetry/prometheus_metrics.h"
@@ -26,10 +27,11 @@ struct HealthSubjects {
   const UsbSide* usb;
   telemetry::PrometheusMetrics* metrics;
   base::Clock* clock;
+  firmware::Builder* builder;
 };
 
 // The station's checks. Critical, since without them no deployment can end well: ledger,
-// export_folder, disk, usb. Optional: temp_folder, ports, bundles, stubs, backup.
+// export_folder, disk, usb. Optional: temp_folder, ports, bundles, stubs, backup, builder.
 std::vector<telemetry::HealthProbe> MakeHealthProbes(const Config& config,
                                                      const HealthSubjects& subjects);
 

@@ -145,6 +145,14 @@ absl::Status Station::OpenStores() {
                    firmware::BundleStore::Open(absl::StrCat(config_.state_directory, "/firmware"),
                                                files_, clock_, config_.firmware),
                    _ << "opening the bundles");
+  firmware::BuilderOptions builds = config_.builder;
+  if (builds.core_directory.empty()) {
+    builds.core_directory = absl::StrCat(config_.state_directory, "/platformio");
+  }
+  builds.temp_directory = config_.temp_directory;
+  builds.cache_directory = absl::StrCat(config_.state_directory, "/firmware/builds");
+  children_ = firmware::MakeChildRunner(clock_);
+  builder_ = firmware::Builder::Create(builds, *children_, *bundles_, files_);
   return absl::OkStatus();
 }
 
@@ -195,7 +203,7 @@ absl::Status Station::BuildBoards() {
 void Station::BuildHealth() {
   std::vector<telemetry::HealthProbe> probes =
       MakeHealthProbes(config_, {ledger_.get(), boards_.get(), bundles_.get(), &stubs_, &files_,
-                                 usb_.get(), metrics_.get(), &clock_});
+                                 usb_.get(), metrics_.get(), &clock_, builder_.get()});
   for (telemetry::HealthProbe& probe : probes) {
     if (probe.name != "export_folder") continue;
     // Asking for the free space may hang as the check may, so it happens where the check does.
@@ -263,6 +271,7 @@ absl::Status Station::StartServing() {
                              const base::Cancellation& cancellation) {
     return usb_->PowerCycle(usb, off_time, cancellation);
   };
+  parts.builder = builder_.get();
   parts.import_limits = config_.firmware;
   parts.facts = {config_.station_id,       kVersion, ledger_path_,
                  config_.export_directory, {},       start_time_};

@@ -18,6 +18,8 @@
 #include "daemon/config.h"
 #include "daemon/esp/port_profile.h"
 #include "daemon/esp/stub_store.h"
+#include "daemon/firmware/build/builder.h"
+#include "daemon/firmware/build/child_process.h"
 #include "daemon/firmware/bundle_store.h"
 #include "daemon/pipeline/scheduler.h"
 #include "daemon/telemetry/health.h"
@@ -73,6 +75,8 @@ class Station {
   std::unique_ptr<storage::Ledger> ledger_;
   std::unique_ptr<api::EventHub> hub_;
   std::unique_ptr<firmware::BundleStore> bundles_;
+  std::unique_ptr<firmware::ChildRunner> children_;
+  std::unique_ptr<firmware::Builder> builder_;
   esp::StubStore stubs_;
   esp::PortProfiles profiles_;
   esp::FlasherOptions flasher_options_;

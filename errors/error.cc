@@ -98,14 +98,19 @@ absl::StatusCode CanonicalCode(ErrorCode code) {
     case ErrorCode::kBoardInUse:
     case ErrorCode::kPortPowerUnsupported:
     case ErrorCode::kRestoreRefused:
+    case ErrorCode::kBuildFailed:
+    case ErrorCode::kBuilderUnavailable:
       return absl::StatusCode::kFailedPrecondition;
     case ErrorCode::kRequestInvalid:
     case ErrorCode::kCustomerInvalid:
     case ErrorCode::kBundleInvalid:
     case ErrorCode::kBundleUnsupported:
     case ErrorCode::kIdentityDoesNotFit:
+    case ErrorCode::kTemplateInvalid:
+    case ErrorCode::kTemplateValueInvalid:
       return absl::StatusCode::kInvalidArgument;
     case ErrorCode::kStepTimedOut:
+    case ErrorCode::kBuildTimedOut:
       return absl::StatusCode::kDeadlineExceeded;
     case ErrorCode::kCancelledByOperator:
       return absl::StatusCode::kCancelled;

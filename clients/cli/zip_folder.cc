@@ -26,15 +26,32 @@ namespace fs = std::filesystem;
 // Deep enough for esp-idf's build/bootloader/ and for .pio/build/<env>/ taken from the project
 // folder.
 constexpr int kMaxDepth = 3;
+// As deep as a station unpacks.
+constexpr int kMaxTemplateDepth = 8;
 // 1980-01-01, the earliest time a zip can hold: the same files make the same zip.
 constexpr time_t kFixedTime = 315532800;
 
-bool IsWanted(const fs::path& path) {
-  const std::string extension = path.extension().string();
-  return extension == ".json" || extension == ".bin" || extension == ".txt";
-}
+// What is taken from a folder.
+struct Selection {
+  int max_depth;
+  bool (*wants_folder)(const fs::path&);
+  bool (*wants_file)(const fs::path&);
+};
 
-absl::StatusOr<std::vector<fs::path>> FindFiles(const std::string& folder) {
+bool IsHidden(const fs::path& path) { return path.filename().string().front() == '.'; }
+
+constexpr Selection kBuildResults = {
+    kMaxDepth, [](const fs::path& path) { return path.filename() != "CMakeFiles"; },
+    [](const fs::path& path) {
+      const std::string extension = path.extension().string();
+      return extension == ".json" || extension == ".bin" || extension == ".txt";
+    }};
+constexpr Selection kTemplateSources = {kMaxTemplateDepth,
+                                        [](const fs::path& path) { return !IsHidden(path); },
+                                        [](const fs::path& path) { return !IsHidden(path); }};
+
+absl::StatusOr<std::vector<fs::path>> FindFiles(const std::string& folder,
+                                                const Selection& selection) {
   std::vector<fs::path> files;
   std::error_code error;
   fs::recursive_directory_iterator it(folder, error);
@@ -43,11 +60,12 @@ absl::StatusOr<std::vector<fs::path>> FindFiles(const std::string& folder) {
   for (; it != fs::recursive_directory_iterator(); it.increment(error)) {
     if (error) return absl::InternalError(absl::StrCat("reading ", folder, ": ", error.message()));
     if (it->is_directory(error)) {
-      if (it.depth() >= kMaxDepth || it->path().filename() == "CMakeFiles" ||
+      if (it.depth() >= selection.max_depth || !selection.wants_folder(it->path()) ||
           it->is_symlink(error)) {
         it.disable_recursion_pending();
       }
-    } else if (it->is_regular_file(error) && !it->is_symlink(error) && IsWanted(it->path())) {
+    } else if (it->is_regular_file(error) && !it->is_symlink(error) &&
+               selection.wants_file(it->path())) {
       files.push_back(it->path());
     }
   }
@@ -55,14 +73,8 @@ absl::StatusOr<std::vector<fs::path>> FindFiles(const std::string& folder) {
   return files;
 }
 
-}  // namespace
-
-absl::StatusOr<std::string> ZipFolder(const std::string& folder, uint64_t max_bytes) {
-  ASSIGN_OR_RETURN(const std::vector<fs::path> files, FindFiles(folder));
-  if (files.empty()) {
-    return absl::NotFoundError(absl::StrCat(folder, " holds no .json, .bin or .txt files"));
-  }
-
+absl::StatusOr<std::string> Zip(const std::string& folder, const std::vector<fs::path>& files,
+                                uint64_t max_bytes) {
   zip_error_t error;
   zip_error_init(&error);
   auto free_error = absl::MakeCleanup([&error] { zip_error_fini(&error); });
@@ -114,6 +126,22 @@ absl::StatusOr<std::string> ZipFolder(const std::string& folder, uint64_t max_by
     return absl::InternalError("cannot read the zip back");
   }
   return result;
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> ZipFolder(const std::string& folder, uint64_t max_bytes) {
+  ASSIGN_OR_RETURN(const std::vector<fs::path> files, FindFiles(folder, kBuildResults));
+  if (files.empty()) {
+    return absl::NotFoundError(absl::StrCat(folder, " holds no .json, .bin or .txt files"));
+  }
+  return Zip(folder, files, max_bytes);
+}
+
+absl::StatusOr<std::string> ZipTemplate(const std::string& folder, uint64_t max_bytes) {
+  ASSIGN_OR_RETURN(const std::vector<fs::path> files, FindFiles(folder, kTemplateSources));
+  if (files.empty()) return absl::NotFoundError(absl::StrCat(folder, " holds no files"));
+  return Zip(folder, files, max_bytes);
 }
 
 }  // namespace kiln::cli

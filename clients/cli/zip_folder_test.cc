@@ -73,5 +73,18 @@ TEST_F(ZipFolderTest, RefusesTooMuchAndNothing) {
   EXPECT_TRUE(absl::IsResourceExhausted(ZipFolder(root_, 15).status()));
 }
 
+TEST_F(ZipFolderTest, OfATemplateTakesAllSources) {
+  Write("platformio.ini", "");
+  Write("kiln-template.toml", "");
+  Write("src/deep/main.cpp", "");
+  Write(".pio/build/board/firmware.bin", "no");
+  Write(".git/config", "no");
+  Write(".gitignore", "no");
+  const auto zip = ZipTemplate(root_, 1000);
+  ASSERT_TRUE(zip.ok()) << zip.status();
+  EXPECT_THAT(NamesIn(*zip),
+              ElementsAre("kiln-template.toml", "platformio.ini", "src/deep/main.cpp"));
+}
+
 }  // namespace
 }  // namespace kiln::cli

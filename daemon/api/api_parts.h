@@ -14,6 +14,7 @@
 #include "daemon/api/work_pool.h"
 #include "daemon/boards/registry.h"
 #include "daemon/esp/flasher.h"
+#include "daemon/firmware/build/builder.h"
 #include "daemon/firmware/bundle_store.h"
 #include "daemon/pipeline/scheduler.h"
 #include "daemon/telemetry/health.h"
@@ -48,6 +49,7 @@ struct ApiParts {
   storage::Ledger* ledger = nullptr;
   boards::Registry* boards = nullptr;
   firmware::BundleStore* bundles = nullptr;
+  firmware::Builder* builder = nullptr;
   pipeline::Scheduler* scheduler = nullptr;
   EventHub* hub = nullptr;
   telemetry::HealthMonitor* health = nullptr;
@@ -57,6 +59,8 @@ struct ApiParts {
   WorkPool* quick = nullptr;
   // Work of seconds: imports, identification, verification.
   WorkPool* slow = nullptr;
+  // Work of minutes: firmware from templates, one at a time.
+  WorkPool* builds = nullptr;
   BoardIdentifier identify;
   PortPowerCycler power_cycle;
   StationFacts facts;

@@ -45,6 +45,7 @@ constexpr Entry kRoles[] = {
     {kRevealCredentials, Role::kOperator},
     {kGetRecord, Role::kOperator},
     {kImportBundle, Role::kAdmin},
+    {kBuildBundle, Role::kAdmin},
     {kRetireBundle, Role::kAdmin},
     {kVerifyLedger, Role::kAdmin},
 };

@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "daemon/api/build_stream.h"
 #include "daemon/api/import_stream.h"
 #include "daemon/api/methods.h"
 #include "daemon/api/page_token.h"
@@ -19,6 +20,11 @@ namespace kiln::api {
 grpc::ServerReadReactor<v1::ImportBundleRequest>* FirmwareService::ImportBundle(
     grpc::CallbackServerContext* context, v1::ImportBundleResponse* response) {
   return ImportStream::Start(parts_, context, import_idle_timeout_, imports_, response);
+}
+
+grpc::ServerWriteReactor<v1::BuildBundleResponse>* FirmwareService::BuildBundle(
+    grpc::CallbackServerContext* context, const v1::BuildBundleRequest* request) {
+  return BuildStream::Start(parts_, context, *request);
 }
 
 grpc::ServerUnaryReactor* FirmwareService::ListBundles(grpc::CallbackServerContext* context,

@@ -10,7 +10,7 @@ namespace kiln::api {
 
 // kiln.v1.Firmware. Rejections of its own: RequestInvalid for malformed names, tokens and streams,
 // BundleTooLarge as soon as a stream passes the limit; everything else is the bundle store's.
-// Imports and retirements are events. Owned by the API server.
+// Imports, builds and retirements are events. Owned by the API server.
 class FirmwareService final : public v1::Firmware::CallbackService {
  public:
   FirmwareService(const ApiParts& parts, absl::Duration import_idle_timeout)
@@ -18,6 +18,8 @@ class FirmwareService final : public v1::Firmware::CallbackService {
 
   grpc::ServerReadReactor<v1::ImportBundleRequest>* ImportBundle(
       grpc::CallbackServerContext* context, v1::ImportBundleResponse* response) override;
+  grpc::ServerWriteReactor<v1::BuildBundleResponse>* BuildBundle(
+      grpc::CallbackServerContext* context, const v1::BuildBundleRequest* request) override;
   grpc::ServerUnaryReactor* ListBundles(grpc::CallbackServerContext* context,
                                         const v1::ListBundlesRequest* request,
                                         v1::ListBundlesResponse* response) override;

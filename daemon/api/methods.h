@@ -22,6 +22,7 @@ inline constexpr char kRetryDeployment[] = "kiln.v1.Deployments/RetryDeployment"
 inline constexpr char kRevealCredentials[] = "kiln.v1.Deployments/RevealCredentials";
 inline constexpr char kGetRecord[] = "kiln.v1.Deployments/GetRecord";
 inline constexpr char kImportBundle[] = "kiln.v1.Firmware/ImportBundle";
+inline constexpr char kBuildBundle[] = "kiln.v1.Firmware/BuildBundle";
 inline constexpr char kListBundles[] = "kiln.v1.Firmware/ListBundles";
 inline constexpr char kGetBundle[] = "kiln.v1.Firmware/GetBundle";
 inline constexpr char kRetireBundle[] = "kiln.v1.Firmware/RetireBundle";
@@ -32,7 +33,7 @@ inline constexpr const char* kAllMethods[] = {
     kListBoards,    kGetBoard,        kIdentifyBoard,    kPowerCycleBoard, kCreateDeployment,
     kGetDeployment, kListDeployments, kCancelDeployment, kRetryDeployment, kRevealCredentials,
     kImportBundle,  kListBundles,     kGetBundle,        kRetireBundle,    kGetStatistics,
-    kGetRecord,
+    kGetRecord,     kBuildBundle,
 };
 
 }  // namespace kiln::api

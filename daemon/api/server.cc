@@ -34,6 +34,8 @@ constexpr int kQuickThreads = 4;
 constexpr size_t kQuickQueue = 1000;
 constexpr int kSlowThreads = 4;
 constexpr size_t kSlowQueue = 32;
+constexpr int kBuildThreads = 1;
+constexpr size_t kBuildQueue = 2;
 
 constexpr const char* kServiceNames[] = {"kiln.v1.Station", "kiln.v1.Boards", "kiln.v1.Deployments",
                                          "kiln.v1.Firmware"};
@@ -111,6 +113,7 @@ class GrpcServer final : public Server {
   ApiParts WithPools(ApiParts parts) {
     parts.quick = &quick_;
     parts.slow = &slow_;
+    parts.builds = &builds_;
     return parts;
   }
 
@@ -124,6 +127,7 @@ class GrpcServer final : public Server {
 
   WorkPool quick_{kQuickThreads, kQuickQueue};
   WorkPool slow_{kSlowThreads, kSlowQueue};
+  WorkPool builds_{kBuildThreads, kBuildQueue};
   const ApiParts parts_;
   const ServerOptions options_;
   StationService station_{parts_};

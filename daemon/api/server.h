@@ -29,8 +29,8 @@ struct ServerOptions {
 // certificate. Starts SERVING. Made and owned by main.
 class Server {
  public:
-  // `parts.quick` and `parts.slow` are made by the server; everything else must outlive it.
-  // UNAVAILABLE when an address is taken, INVALID_ARGUMENT for unusable certificates.
+  // `parts.quick`, `parts.slow` and `parts.builds` are made by the server; everything else must
+  // outlive it. UNAVAILABLE when an address is taken, INVALID_ARGUMENT for unusable certificates.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const ApiParts& parts,
                                                        const ServerOptions& options);
   // Stops at once if Stop was not called.

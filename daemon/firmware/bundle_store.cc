@@ -64,7 +64,7 @@ std::string FirstNonEmpty(std::initializer_list<absl::string_view> texts) {
   return "";
 }
 
-Bundle MakeBundle(absl::string_view package, const ImportRequest& request,
+Bundle MakeBundle(const Provenance& provenance, const ImportRequest& request,
                   const ImportedFirmware& imported, const CheckedFirmware& checked,
                   absl::Time now) {
   Bundle bundle;
@@ -77,10 +77,8 @@ Bundle MakeBundle(absl::string_view package, const ImportRequest& request,
                              .sha256 = base::HexOf(base::Sha256(image.bytes))});
   }
   bundle.id = BundleId(bundle.chip, bundle.images);
-  bundle.provenance = {.source_kind = imported.source_kind,
-                       .source_name = CleanText(BaseName(request.file_name)),
-                       .source_sha256 = base::HexOf(base::Sha256(base::AsBytes(package))),
-                       .facts = imported.facts};
+  bundle.provenance = provenance;
+  bundle.provenance.facts.insert(imported.facts.begin(), imported.facts.end());
   std::string project;
   std::string version;
   if (checked.app.has_value()) {
@@ -141,20 +139,18 @@ class DiskBundleStore final : public BundleStore {
     ASSIGN_OR_RETURN(const Package package,
                      Package::Open(package_bytes, request.file_name, limits_));
     ASSIGN_OR_RETURN(const ImportedFirmware imported, ImportPackage(package, request));
-    ASSIGN_OR_RETURN(const CheckedFirmware checked, CheckFirmware(imported, request.chip));
-    Bundle bundle = MakeBundle(package_bytes, request, imported, checked, clock_.Now());
-    absl::MutexLock writer(&writer_mutex_);
-    if (!validate_only) {
-      RETURN_IF_ERROR(Typed(Store(bundle, checked.images)));
-    }
-    absl::MutexLock lock(&mutex_);
-    const auto existing = bundles_.find(bundle.id);
-    if (existing != bundles_.end()) return ImportOutcome{existing->second, true};
-    if (!validate_only) {
-      bundles_.emplace(bundle.id, bundle);
-      damaged_.erase(ManifestPath(bundle.id));
-    }
-    return ImportOutcome{std::move(bundle), false};
+    const Provenance provenance = {
+        .source_kind = imported.source_kind,
+        .source_name = CleanText(BaseName(request.file_name)),
+        .source_sha256 = base::HexOf(base::Sha256(base::AsBytes(package_bytes))),
+        .facts = {}};
+    return ImportFirmware(imported, request, provenance, validate_only);
+  }
+
+  absl::StatusOr<ImportOutcome> ImportBuilt(const Package& package, const ImportRequest& request,
+                                            const Provenance& provenance) override {
+    ASSIGN_OR_RETURN(const ImportedFirmware imported, ImportPackage(package, request));
+    return ImportFirmware(imported, request, provenance, /*validate_only=*/false);
   }
 
   absl::StatusOr<Bundle> Get(absl::string_view id) const override {
@@ -213,6 +209,25 @@ class DiskBundleStore final : public BundleStore {
   }
 
  private:
+  absl::StatusOr<ImportOutcome> ImportFirmware(const ImportedFirmware& imported,
+                                               const ImportRequest& request,
+                                               const Provenance& provenance, bool validate_only) {
+    ASSIGN_OR_RETURN(const CheckedFirmware checked, CheckFirmware(imported, request.chip));
+    Bundle bundle = MakeBundle(provenance, request, imported, checked, clock_.Now());
+    absl::MutexLock writer(&writer_mutex_);
+    if (!validate_only) {
+      RETURN_IF_ERROR(Typed(Store(bundle, checked.images)));
+    }
+    absl::MutexLock lock(&mutex_);
+    const auto existing = bundles_.find(bundle.id);
+    if (existing != bundles_.end()) return ImportOutcome{existing->second, true};
+    if (!validate_only) {
+      bundles_.emplace(bundle.id, bundle);
+      damaged_.erase(ManifestPath(bundle.id));
+    }
+    return ImportOutcome{std::move(bundle), false};
+  }
+
   std::string ImagePath(absl::string_view sha256) const {
     return absl::StrCat(images_folder_, "/", sha256);
   }

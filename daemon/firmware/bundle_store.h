@@ -29,6 +29,8 @@ struct ImportRequest {
   std::string chip;     // empty: from the images
 };
 
+class Package;
+
 struct ImportOutcome {
   Bundle bundle;
   bool already_existed = false;
@@ -53,6 +55,11 @@ class BundleStore {
   virtual absl::StatusOr<ImportOutcome> Import(absl::string_view package,
                                                const ImportRequest& request,
                                                bool validate_only) = 0;
+  // The same for what was built here: `provenance` says from what; its facts come in addition to
+  // those that the images tell.
+  virtual absl::StatusOr<ImportOutcome> ImportBuilt(const Package& package,
+                                                    const ImportRequest& request,
+                                                    const Provenance& provenance) = 0;
   // By id or unique prefix of at least 8 digits. BundleNotFound.
   virtual absl::StatusOr<Bundle> Get(absl::string_view id) const = 0;
   // Newest first.

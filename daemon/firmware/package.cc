@@ -132,6 +132,12 @@ absl::StatusOr<Package> Package::Open(absl::string_view bytes, absl::string_view
   return package;
 }
 
+Package Package::FromFiles(std::map<std::string, std::string> files) {
+  Package package;
+  package.files_ = std::move(files);
+  return package;
+}
+
 absl::StatusOr<Package> Package::Unzip(absl::string_view bytes, const ImportLimits& limits) {
   zip_error_t error;
   zip_error_init(&error);

@@ -23,6 +23,9 @@ class Package {
   static absl::StatusOr<Package> Open(absl::string_view bytes, absl::string_view file_name,
                                       const ImportLimits& limits);
 
+  // Files that are here already; their paths are the caller's word.
+  static Package FromFiles(std::map<std::string, std::string> files);
+
   Package(Package&&) = default;
   Package& operator=(Package&&) = default;
   Package(const Package&) = delete;

@@ -15,6 +15,8 @@ using Run = std::function<int(Session&)>;
 
 void AddBoardsCommand(CLI::App& app, Run& run);
 void AddFirmwareCommand(CLI::App& app, Run& run);
+// `kiln firmware build`, a word of the command above.
+void AddFirmwareBuildCommand(CLI::App& firmware, Run& run);
 void AddDeployCommand(CLI::App& app, Run& run);
 void AddDeploymentsCommand(CLI::App& app, Run& run);
 void AddEventsCommand(CLI::App& app, Run& run);

@@ -194,6 +194,8 @@ void AddFirmwareCommand(CLI::App& app, Run& run) {
   import->callback(
       [&run, options] { run = [options](Session& session) { return Import(session, *options); }; });
 
+  AddFirmwareBuildCommand(*firmware, run);
+
   CLI::App* list = firmware->add_subcommand("list", "List bundles, newest first (the default)");
   const auto all = std::make_shared<bool>(false);
   list->add_flag("--all", *all, "Also those that are retired");

@@ -12,6 +12,7 @@
 #include "daemon/api/event_hub.h"
 #include "daemon/api/rpc_error.h"
 #include "daemon/api/server.h"
+#include "daemon/api/testing/fake_builder.h"
 #include "daemon/api/testing/fake_bundle_store.h"
 #include "daemon/api/testing/fake_scheduler.h"
 #include "daemon/api/wire/rpc_wire.h"
@@ -41,6 +42,7 @@ class ApiTest : public ::testing::Test {
     parts_.ledger = ledger_.get();
     parts_.boards = &boards_;
     parts_.bundles = &bundles_;
+    parts_.builder = &builder_;
     parts_.scheduler = &scheduler_;
     parts_.hub = &hub_;
     parts_.health = &health_;
@@ -118,6 +120,7 @@ class ApiTest : public ::testing::Test {
       {.max_queued = 20, .abandon_after = absl::Seconds(30)}, base::SystemClock(), *metrics_};
   boards::FakeRegistry boards_;
   FakeBundleStore bundles_;
+  FakeBuilder builder_;
   FakeScheduler scheduler_{*ledger_};
   telemetry::HealthMonitor health_{{}, base::SystemClock(), *metrics_};
   absl::StatusOr<esp::BoardFacts> facts_ = esp::BoardFacts{

@@ -36,6 +36,11 @@ class FakeBundleStore final : public firmware::BundleStore {
     if (!validate_only) bundles_.insert(bundles_.begin(), bundle);
     return firmware::ImportOutcome{bundle, false};
   }
+  absl::StatusOr<firmware::ImportOutcome> ImportBuilt(const firmware::Package&,
+                                                      const firmware::ImportRequest&,
+                                                      const firmware::Provenance&) override {
+    return absl::UnimplementedError("nothing is built here");
+  }
   absl::StatusOr<firmware::Bundle> Get(absl::string_view id) const override {
     absl::MutexLock lock(&mutex_);
     for (const firmware::Bundle& bundle : bundles_) {

@@ -22,6 +22,61 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type BuildStage int32
+
+const (
+	BuildStage_BUILD_STAGE_UNSPECIFIED BuildStage = 0
+	// Checking the template and its values.
+	BuildStage_BUILD_STAGE_PREPARE BuildStage = 1
+	// PlatformIO is at work.
+	BuildStage_BUILD_STAGE_BUILD BuildStage = 2
+	// Checking and storing what was built.
+	BuildStage_BUILD_STAGE_IMPORT BuildStage = 3
+)
+
+// Enum value maps for BuildStage.
+var (
+	BuildStage_name = map[int32]string{
+		0: "BUILD_STAGE_UNSPECIFIED",
+		1: "BUILD_STAGE_PREPARE",
+		2: "BUILD_STAGE_BUILD",
+		3: "BUILD_STAGE_IMPORT",
+	}
+	BuildStage_value = map[string]int32{
+		"BUILD_STAGE_UNSPECIFIED": 0,
+		"BUILD_STAGE_PREPARE":     1,
+		"BUILD_STAGE_BUILD":       2,
+		"BUILD_STAGE_IMPORT":      3,
+	}
+)
+
+func (x BuildStage) Enum() *BuildStage {
+	p := new(BuildStage)
+	*p = x
+	return p
+}
+
+func (x BuildStage) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (BuildStage) Descriptor() protoreflect.EnumDescriptor {
+	return file_kiln_v1_firmware_proto_enumTypes[0].Descriptor()
+}
+
+func (BuildStage) Type() protoreflect.EnumType {
+	return &file_kiln_v1_firmware_proto_enumTypes[0]
+}
+
+func (x BuildStage) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use BuildStage.Descriptor instead.
+func (BuildStage) EnumDescriptor() ([]byte, []int) {
+	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{0}
+}
+
 type Bundle_State int32
 
 const (
@@ -55,11 +110,11 @@ func (x Bundle_State) String() string {
 }
 
 func (Bundle_State) Descriptor() protoreflect.EnumDescriptor {
-	return file_kiln_v1_firmware_proto_enumTypes[0].Descriptor()
+	return file_kiln_v1_firmware_proto_enumTypes[1].Descriptor()
 }
 
 func (Bundle_State) Type() protoreflect.EnumType {
-	return &file_kiln_v1_firmware_proto_enumTypes[0]
+	return &file_kiln_v1_firmware_proto_enumTypes[1]
 }
 
 func (x Bundle_State) Number() protoreflect.EnumNumber {
@@ -350,11 +405,11 @@ func (x *Partition) GetSize() uint32 {
 
 type Provenance struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "esp-idf", "platformio", "esp-web-tools", "merged-image".
+	// "esp-idf", "platformio", "esp-web-tools", "merged-image", "template".
 	SourceKind string `protobuf:"bytes,1,opt,name=source_kind,json=sourceKind,proto3" json:"source_kind,omitempty"`
 	// Name of the imported file or folder, without its path.
 	SourceName string `protobuf:"bytes,2,opt,name=source_name,json=sourceName,proto3" json:"source_name,omitempty"`
-	// SHA-256 of the imported bytes, hexadecimal.
+	// SHA-256 of the imported bytes, hexadecimal. Of a template: over its paths and contents.
 	SourceSha256 string `protobuf:"bytes,3,opt,name=source_sha256,json=sourceSha256,proto3" json:"source_sha256,omitempty"`
 	// What the package says about itself: project name, IDF version, build time.
 	Facts         map[string]string `protobuf:"bytes,4,rep,name=facts,proto3" json:"facts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
@@ -654,6 +709,266 @@ func (x *ImportBundleResponse) GetAlreadyExisted() bool {
 	return false
 }
 
+type BuildBundleRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key, a UUID; equal inputs give equal bundles, so it may be empty.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// A zip of the template's folder: a PlatformIO project with kiln-template.toml at its top. At most
+	// 3 MiB.
+	Template []byte `protobuf:"bytes,2,opt,name=template,proto3" json:"template,omitempty"`
+	// The folder's name, for the provenance; may be empty.
+	TemplateName string `protobuf:"bytes,3,opt,name=template_name,json=templateName,proto3" json:"template_name,omitempty"`
+	// By the names of the template's variables. Numbers in decimal, booleans as "true" and "false".
+	Values map[string]string `protobuf:"bytes,4,rep,name=values,proto3" json:"values,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Override what the template says; may be empty.
+	Title   string `protobuf:"bytes,5,opt,name=title,proto3" json:"title,omitempty"`
+	Version string `protobuf:"bytes,6,opt,name=version,proto3" json:"version,omitempty"`
+	// Build even when the bundle of these inputs is there.
+	IgnoreCache   bool `protobuf:"varint,7,opt,name=ignore_cache,json=ignoreCache,proto3" json:"ignore_cache,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BuildBundleRequest) Reset() {
+	*x = BuildBundleRequest{}
+	mi := &file_kiln_v1_firmware_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BuildBundleRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BuildBundleRequest) ProtoMessage() {}
+
+func (x *BuildBundleRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kiln_v1_firmware_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BuildBundleRequest.ProtoReflect.Descriptor instead.
+func (*BuildBundleRequest) Descriptor() ([]byte, []int) {
+	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *BuildBundleRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *BuildBundleRequest) GetTemplate() []byte {
+	if x != nil {
+		return x.Template
+	}
+	return nil
+}
+
+func (x *BuildBundleRequest) GetTemplateName() string {
+	if x != nil {
+		return x.TemplateName
+	}
+	return ""
+}
+
+func (x *BuildBundleRequest) GetValues() map[string]string {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+func (x *BuildBundleRequest) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *BuildBundleRequest) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *BuildBundleRequest) GetIgnoreCache() bool {
+	if x != nil {
+		return x.IgnoreCache
+	}
+	return false
+}
+
+type BuildBundleResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Payload:
+	//
+	//	*BuildBundleResponse_Stage
+	//	*BuildBundleResponse_LogLine
+	//	*BuildBundleResponse_Result
+	Payload       isBuildBundleResponse_Payload `protobuf_oneof:"payload"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BuildBundleResponse) Reset() {
+	*x = BuildBundleResponse{}
+	mi := &file_kiln_v1_firmware_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BuildBundleResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BuildBundleResponse) ProtoMessage() {}
+
+func (x *BuildBundleResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kiln_v1_firmware_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BuildBundleResponse.ProtoReflect.Descriptor instead.
+func (*BuildBundleResponse) Descriptor() ([]byte, []int) {
+	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *BuildBundleResponse) GetPayload() isBuildBundleResponse_Payload {
+	if x != nil {
+		return x.Payload
+	}
+	return nil
+}
+
+func (x *BuildBundleResponse) GetStage() BuildStage {
+	if x != nil {
+		if x, ok := x.Payload.(*BuildBundleResponse_Stage); ok {
+			return x.Stage
+		}
+	}
+	return BuildStage_BUILD_STAGE_UNSPECIFIED
+}
+
+func (x *BuildBundleResponse) GetLogLine() string {
+	if x != nil {
+		if x, ok := x.Payload.(*BuildBundleResponse_LogLine); ok {
+			return x.LogLine
+		}
+	}
+	return ""
+}
+
+func (x *BuildBundleResponse) GetResult() *BuildResult {
+	if x != nil {
+		if x, ok := x.Payload.(*BuildBundleResponse_Result); ok {
+			return x.Result
+		}
+	}
+	return nil
+}
+
+type isBuildBundleResponse_Payload interface {
+	isBuildBundleResponse_Payload()
+}
+
+type BuildBundleResponse_Stage struct {
+	Stage BuildStage `protobuf:"varint,1,opt,name=stage,proto3,enum=kiln.v1.BuildStage,oneof"`
+}
+
+type BuildBundleResponse_LogLine struct {
+	// One line of the build's output.
+	LogLine string `protobuf:"bytes,2,opt,name=log_line,json=logLine,proto3,oneof"`
+}
+
+type BuildBundleResponse_Result struct {
+	Result *BuildResult `protobuf:"bytes,3,opt,name=result,proto3,oneof"`
+}
+
+func (*BuildBundleResponse_Stage) isBuildBundleResponse_Payload() {}
+
+func (*BuildBundleResponse_LogLine) isBuildBundleResponse_Payload() {}
+
+func (*BuildBundleResponse_Result) isBuildBundleResponse_Payload() {}
+
+type BuildResult struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Bundle *Bundle                `protobuf:"bytes,1,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	// The same content was there already.
+	AlreadyExisted bool `protobuf:"varint,2,opt,name=already_existed,json=alreadyExisted,proto3" json:"already_existed,omitempty"`
+	// Nothing was built: the bundle of the same inputs was there.
+	FromCache     bool `protobuf:"varint,3,opt,name=from_cache,json=fromCache,proto3" json:"from_cache,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BuildResult) Reset() {
+	*x = BuildResult{}
+	mi := &file_kiln_v1_firmware_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BuildResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BuildResult) ProtoMessage() {}
+
+func (x *BuildResult) ProtoReflect() protoreflect.Message {
+	mi := &file_kiln_v1_firmware_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BuildResult.ProtoReflect.Descriptor instead.
+func (*BuildResult) Descriptor() ([]byte, []int) {
+	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *BuildResult) GetBundle() *Bundle {
+	if x != nil {
+		return x.Bundle
+	}
+	return nil
+}
+
+func (x *BuildResult) GetAlreadyExisted() bool {
+	if x != nil {
+		return x.AlreadyExisted
+	}
+	return false
+}
+
+func (x *BuildResult) GetFromCache() bool {
+	if x != nil {
+		return x.FromCache
+	}
+	return false
+}
+
 type ListBundlesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 1 to 1000; 0 means 100.
@@ -666,7 +981,7 @@ type ListBundlesRequest struct {
 
 func (x *ListBundlesRequest) Reset() {
 	*x = ListBundlesRequest{}
-	mi := &file_kiln_v1_firmware_proto_msgTypes[7]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -678,7 +993,7 @@ func (x *ListBundlesRequest) String() string {
 func (*ListBundlesRequest) ProtoMessage() {}
 
 func (x *ListBundlesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kiln_v1_firmware_proto_msgTypes[7]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -691,7 +1006,7 @@ func (x *ListBundlesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBundlesRequest.ProtoReflect.Descriptor instead.
 func (*ListBundlesRequest) Descriptor() ([]byte, []int) {
-	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{7}
+	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListBundlesRequest) GetPageSize() int32 {
@@ -726,7 +1041,7 @@ type ListBundlesResponse struct {
 
 func (x *ListBundlesResponse) Reset() {
 	*x = ListBundlesResponse{}
-	mi := &file_kiln_v1_firmware_proto_msgTypes[8]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -738,7 +1053,7 @@ func (x *ListBundlesResponse) String() string {
 func (*ListBundlesResponse) ProtoMessage() {}
 
 func (x *ListBundlesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kiln_v1_firmware_proto_msgTypes[8]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -751,7 +1066,7 @@ func (x *ListBundlesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBundlesResponse.ProtoReflect.Descriptor instead.
 func (*ListBundlesResponse) Descriptor() ([]byte, []int) {
-	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{8}
+	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListBundlesResponse) GetBundles() []*Bundle {
@@ -778,7 +1093,7 @@ type GetBundleRequest struct {
 
 func (x *GetBundleRequest) Reset() {
 	*x = GetBundleRequest{}
-	mi := &file_kiln_v1_firmware_proto_msgTypes[9]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -790,7 +1105,7 @@ func (x *GetBundleRequest) String() string {
 func (*GetBundleRequest) ProtoMessage() {}
 
 func (x *GetBundleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kiln_v1_firmware_proto_msgTypes[9]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -803,7 +1118,7 @@ func (x *GetBundleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBundleRequest.ProtoReflect.Descriptor instead.
 func (*GetBundleRequest) Descriptor() ([]byte, []int) {
-	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{9}
+	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetBundleRequest) GetName() string {
@@ -823,7 +1138,7 @@ type RetireBundleRequest struct {
 
 func (x *RetireBundleRequest) Reset() {
 	*x = RetireBundleRequest{}
-	mi := &file_kiln_v1_firmware_proto_msgTypes[10]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -835,7 +1150,7 @@ func (x *RetireBundleRequest) String() string {
 func (*RetireBundleRequest) ProtoMessage() {}
 
 func (x *RetireBundleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kiln_v1_firmware_proto_msgTypes[10]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -848,7 +1163,7 @@ func (x *RetireBundleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetireBundleRequest.ProtoReflect.Descriptor instead.
 func (*RetireBundleRequest) Descriptor() ([]byte, []int) {
-	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{10}
+	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RetireBundleRequest) GetName() string {
@@ -925,7 +1240,29 @@ const file_kiln_v1_firmware_proto_rawDesc = "" +
 	"size_bytes\x18\a \x01(\x04R\tsizeBytes\"h\n" +
 	"\x14ImportBundleResponse\x12'\n" +
 	"\x06bundle\x18\x01 \x01(\v2\x0f.kiln.v1.BundleR\x06bundle\x12'\n" +
-	"\x0falready_existed\x18\x02 \x01(\bR\x0ealreadyExisted\"y\n" +
+	"\x0falready_existed\x18\x02 \x01(\bR\x0ealreadyExisted\"\xc3\x02\n" +
+	"\x12BuildBundleRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1a\n" +
+	"\btemplate\x18\x02 \x01(\fR\btemplate\x12#\n" +
+	"\rtemplate_name\x18\x03 \x01(\tR\ftemplateName\x12?\n" +
+	"\x06values\x18\x04 \x03(\v2'.kiln.v1.BuildBundleRequest.ValuesEntryR\x06values\x12\x14\n" +
+	"\x05title\x18\x05 \x01(\tR\x05title\x12\x18\n" +
+	"\aversion\x18\x06 \x01(\tR\aversion\x12!\n" +
+	"\fignore_cache\x18\a \x01(\bR\vignoreCache\x1a9\n" +
+	"\vValuesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9a\x01\n" +
+	"\x13BuildBundleResponse\x12+\n" +
+	"\x05stage\x18\x01 \x01(\x0e2\x13.kiln.v1.BuildStageH\x00R\x05stage\x12\x1b\n" +
+	"\blog_line\x18\x02 \x01(\tH\x00R\alogLine\x12.\n" +
+	"\x06result\x18\x03 \x01(\v2\x14.kiln.v1.BuildResultH\x00R\x06resultB\t\n" +
+	"\apayload\"~\n" +
+	"\vBuildResult\x12'\n" +
+	"\x06bundle\x18\x01 \x01(\v2\x0f.kiln.v1.BundleR\x06bundle\x12'\n" +
+	"\x0falready_existed\x18\x02 \x01(\bR\x0ealreadyExisted\x12\x1d\n" +
+	"\n" +
+	"from_cache\x18\x03 \x01(\bR\tfromCache\"y\n" +
 	"\x12ListBundlesRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -937,9 +1274,16 @@ const file_kiln_v1_firmware_proto_rawDesc = "" +
 	"\x10GetBundleRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\")\n" +
 	"\x13RetireBundleRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name2\x9b\x02\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name*q\n" +
+	"\n" +
+	"BuildStage\x12\x1b\n" +
+	"\x17BUILD_STAGE_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13BUILD_STAGE_PREPARE\x10\x01\x12\x15\n" +
+	"\x11BUILD_STAGE_BUILD\x10\x02\x12\x16\n" +
+	"\x12BUILD_STAGE_IMPORT\x10\x032\xe7\x02\n" +
 	"\bFirmware\x12M\n" +
-	"\fImportBundle\x12\x1c.kiln.v1.ImportBundleRequest\x1a\x1d.kiln.v1.ImportBundleResponse(\x01\x12H\n" +
+	"\fImportBundle\x12\x1c.kiln.v1.ImportBundleRequest\x1a\x1d.kiln.v1.ImportBundleResponse(\x01\x12J\n" +
+	"\vBuildBundle\x12\x1b.kiln.v1.BuildBundleRequest\x1a\x1c.kiln.v1.BuildBundleResponse0\x01\x12H\n" +
 	"\vListBundles\x12\x1b.kiln.v1.ListBundlesRequest\x1a\x1c.kiln.v1.ListBundlesResponse\x127\n" +
 	"\tGetBundle\x12\x19.kiln.v1.GetBundleRequest\x1a\x0f.kiln.v1.Bundle\x12=\n" +
 	"\fRetireBundle\x12\x1c.kiln.v1.RetireBundleRequest\x1a\x0f.kiln.v1.BundleB\x84\x01\n" +
@@ -957,47 +1301,58 @@ func file_kiln_v1_firmware_proto_rawDescGZIP() []byte {
 	return file_kiln_v1_firmware_proto_rawDescData
 }
 
-var file_kiln_v1_firmware_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_kiln_v1_firmware_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_kiln_v1_firmware_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_kiln_v1_firmware_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_kiln_v1_firmware_proto_goTypes = []any{
-	(Bundle_State)(0),             // 0: kiln.v1.Bundle.State
-	(*Bundle)(nil),                // 1: kiln.v1.Bundle
-	(*Image)(nil),                 // 2: kiln.v1.Image
-	(*Partition)(nil),             // 3: kiln.v1.Partition
-	(*Provenance)(nil),            // 4: kiln.v1.Provenance
-	(*ImportBundleRequest)(nil),   // 5: kiln.v1.ImportBundleRequest
-	(*ImportBundleHeader)(nil),    // 6: kiln.v1.ImportBundleHeader
-	(*ImportBundleResponse)(nil),  // 7: kiln.v1.ImportBundleResponse
-	(*ListBundlesRequest)(nil),    // 8: kiln.v1.ListBundlesRequest
-	(*ListBundlesResponse)(nil),   // 9: kiln.v1.ListBundlesResponse
-	(*GetBundleRequest)(nil),      // 10: kiln.v1.GetBundleRequest
-	(*RetireBundleRequest)(nil),   // 11: kiln.v1.RetireBundleRequest
-	nil,                           // 12: kiln.v1.Provenance.FactsEntry
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(BuildStage)(0),               // 0: kiln.v1.BuildStage
+	(Bundle_State)(0),             // 1: kiln.v1.Bundle.State
+	(*Bundle)(nil),                // 2: kiln.v1.Bundle
+	(*Image)(nil),                 // 3: kiln.v1.Image
+	(*Partition)(nil),             // 4: kiln.v1.Partition
+	(*Provenance)(nil),            // 5: kiln.v1.Provenance
+	(*ImportBundleRequest)(nil),   // 6: kiln.v1.ImportBundleRequest
+	(*ImportBundleHeader)(nil),    // 7: kiln.v1.ImportBundleHeader
+	(*ImportBundleResponse)(nil),  // 8: kiln.v1.ImportBundleResponse
+	(*BuildBundleRequest)(nil),    // 9: kiln.v1.BuildBundleRequest
+	(*BuildBundleResponse)(nil),   // 10: kiln.v1.BuildBundleResponse
+	(*BuildResult)(nil),           // 11: kiln.v1.BuildResult
+	(*ListBundlesRequest)(nil),    // 12: kiln.v1.ListBundlesRequest
+	(*ListBundlesResponse)(nil),   // 13: kiln.v1.ListBundlesResponse
+	(*GetBundleRequest)(nil),      // 14: kiln.v1.GetBundleRequest
+	(*RetireBundleRequest)(nil),   // 15: kiln.v1.RetireBundleRequest
+	nil,                           // 16: kiln.v1.Provenance.FactsEntry
+	nil,                           // 17: kiln.v1.BuildBundleRequest.ValuesEntry
+	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
 }
 var file_kiln_v1_firmware_proto_depIdxs = []int32{
-	2,  // 0: kiln.v1.Bundle.images:type_name -> kiln.v1.Image
-	3,  // 1: kiln.v1.Bundle.partitions:type_name -> kiln.v1.Partition
-	4,  // 2: kiln.v1.Bundle.provenance:type_name -> kiln.v1.Provenance
-	0,  // 3: kiln.v1.Bundle.state:type_name -> kiln.v1.Bundle.State
-	13, // 4: kiln.v1.Bundle.create_time:type_name -> google.protobuf.Timestamp
-	12, // 5: kiln.v1.Provenance.facts:type_name -> kiln.v1.Provenance.FactsEntry
-	6,  // 6: kiln.v1.ImportBundleRequest.header:type_name -> kiln.v1.ImportBundleHeader
-	1,  // 7: kiln.v1.ImportBundleResponse.bundle:type_name -> kiln.v1.Bundle
-	1,  // 8: kiln.v1.ListBundlesResponse.bundles:type_name -> kiln.v1.Bundle
-	5,  // 9: kiln.v1.Firmware.ImportBundle:input_type -> kiln.v1.ImportBundleRequest
-	8,  // 10: kiln.v1.Firmware.ListBundles:input_type -> kiln.v1.ListBundlesRequest
-	10, // 11: kiln.v1.Firmware.GetBundle:input_type -> kiln.v1.GetBundleRequest
-	11, // 12: kiln.v1.Firmware.RetireBundle:input_type -> kiln.v1.RetireBundleRequest
-	7,  // 13: kiln.v1.Firmware.ImportBundle:output_type -> kiln.v1.ImportBundleResponse
-	9,  // 14: kiln.v1.Firmware.ListBundles:output_type -> kiln.v1.ListBundlesResponse
-	1,  // 15: kiln.v1.Firmware.GetBundle:output_type -> kiln.v1.Bundle
-	1,  // 16: kiln.v1.Firmware.RetireBundle:output_type -> kiln.v1.Bundle
-	13, // [13:17] is the sub-list for method output_type
-	9,  // [9:13] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	3,  // 0: kiln.v1.Bundle.images:type_name -> kiln.v1.Image
+	4,  // 1: kiln.v1.Bundle.partitions:type_name -> kiln.v1.Partition
+	5,  // 2: kiln.v1.Bundle.provenance:type_name -> kiln.v1.Provenance
+	1,  // 3: kiln.v1.Bundle.state:type_name -> kiln.v1.Bundle.State
+	18, // 4: kiln.v1.Bundle.create_time:type_name -> google.protobuf.Timestamp
+	16, // 5: kiln.v1.Provenance.facts:type_name -> kiln.v1.Provenance.FactsEntry
+	7,  // 6: kiln.v1.ImportBundleRequest.header:type_name -> kiln.v1.ImportBundleHeader
+	2,  // 7: kiln.v1.ImportBundleResponse.bundle:type_name -> kiln.v1.Bundle
+	17, // 8: kiln.v1.BuildBundleRequest.values:type_name -> kiln.v1.BuildBundleRequest.ValuesEntry
+	0,  // 9: kiln.v1.BuildBundleResponse.stage:type_name -> kiln.v1.BuildStage
+	11, // 10: kiln.v1.BuildBundleResponse.result:type_name -> kiln.v1.BuildResult
+	2,  // 11: kiln.v1.BuildResult.bundle:type_name -> kiln.v1.Bundle
+	2,  // 12: kiln.v1.ListBundlesResponse.bundles:type_name -> kiln.v1.Bundle
+	6,  // 13: kiln.v1.Firmware.ImportBundle:input_type -> kiln.v1.ImportBundleRequest
+	9,  // 14: kiln.v1.Firmware.BuildBundle:input_type -> kiln.v1.BuildBundleRequest
+	12, // 15: kiln.v1.Firmware.ListBundles:input_type -> kiln.v1.ListBundlesRequest
+	14, // 16: kiln.v1.Firmware.GetBundle:input_type -> kiln.v1.GetBundleRequest
+	15, // 17: kiln.v1.Firmware.RetireBundle:input_type -> kiln.v1.RetireBundleRequest
+	8,  // 18: kiln.v1.Firmware.ImportBundle:output_type -> kiln.v1.ImportBundleResponse
+	10, // 19: kiln.v1.Firmware.BuildBundle:output_type -> kiln.v1.BuildBundleResponse
+	13, // 20: kiln.v1.Firmware.ListBundles:output_type -> kiln.v1.ListBundlesResponse
+	2,  // 21: kiln.v1.Firmware.GetBundle:output_type -> kiln.v1.Bundle
+	2,  // 22: kiln.v1.Firmware.RetireBundle:output_type -> kiln.v1.Bundle
+	18, // [18:23] is the sub-list for method output_type
+	13, // [13:18] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_kiln_v1_firmware_proto_init() }
@@ -1009,13 +1364,18 @@ func file_kiln_v1_firmware_proto_init() {
 		(*ImportBundleRequest_Header)(nil),
 		(*ImportBundleRequest_Chunk)(nil),
 	}
+	file_kiln_v1_firmware_proto_msgTypes[8].OneofWrappers = []any{
+		(*BuildBundleResponse_Stage)(nil),
+		(*BuildBundleResponse_LogLine)(nil),
+		(*BuildBundleResponse_Result)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kiln_v1_firmware_proto_rawDesc), len(file_kiln_v1_firmware_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   12,
+			NumEnums:      2,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -35,6 +35,29 @@ var (
 	_ = metadata.Join
 )
 
+func request_Firmware_BuildBundle_0(ctx context.Context, marshaler runtime.Marshaler, client FirmwareClient, req *http.Request, pathParams map[string]string) (Firmware_BuildBundleClient, runtime.ServerMetadata, error) {
+	var (
+		protoReq BuildBundleRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	stream, err := client.BuildBundle(ctx, &protoReq)
+	if err != nil {
+		return nil, metadata, err
+	}
+	header, err := stream.Header()
+	if err != nil {
+		return nil, metadata, err
+	}
+	metadata.HeaderMD = header
+	return stream, metadata, nil
+}
+
 var filter_Firmware_ListBundles_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
 
 func request_Firmware_ListBundles_0(ctx context.Context, marshaler runtime.Marshaler, client FirmwareClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
@@ -160,6 +183,12 @@ func local_request_Firmware_RetireBundle_0(ctx context.Context, marshaler runtim
 // Note that using this registration option will cause many gRPC library features to stop working. Consider using RegisterFirmwareHandlerFromEndpoint instead.
 // GRPC interceptors will not work for this type of registration. To use interceptors, you must use the "runtime.WithMiddlewares" option in the "runtime.NewServeMux" call.
 func RegisterFirmwareHandlerServer(ctx context.Context, mux *runtime.ServeMux, server FirmwareServer) error {
+	mux.Handle(http.MethodPost, pattern_Firmware_BuildBundle_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		err := status.Error(codes.Unimplemented, "streaming calls are not yet supported in the in-process transport")
+		_, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+		return
+	})
 	mux.Handle(http.MethodGet, pattern_Firmware_ListBundles_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -260,6 +289,23 @@ func RegisterFirmwareHandler(ctx context.Context, mux *runtime.ServeMux, conn *g
 // doesn't go through the normal gRPC flow (creating a gRPC client etc.) then it will be up to the passed in
 // "FirmwareClient" to call the correct interceptors. This client ignores the HTTP middlewares.
 func RegisterFirmwareHandlerClient(ctx context.Context, mux *runtime.ServeMux, client FirmwareClient) error {
+	mux.Handle(http.MethodPost, pattern_Firmware_BuildBundle_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/kiln.v1.Firmware/BuildBundle", runtime.WithHTTPPathPattern("/v1/bundles:build"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_Firmware_BuildBundle_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_Firmware_BuildBundle_0(annotatedContext, mux, outboundMarshaler, w, req, func() (proto.Message, error) { return resp.Recv() }, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodGet, pattern_Firmware_ListBundles_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -315,12 +361,14 @@ func RegisterFirmwareHandlerClient(ctx context.Context, mux *runtime.ServeMux, c
 }
 
 var (
+	pattern_Firmware_BuildBundle_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "bundles"}, "build"))
 	pattern_Firmware_ListBundles_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "bundles"}, ""))
 	pattern_Firmware_GetBundle_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "bundles", "name"}, ""))
 	pattern_Firmware_RetireBundle_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "bundles", "name"}, "retire"))
 )
 
 var (
+	forward_Firmware_BuildBundle_0  = runtime.ForwardResponseStream
 	forward_Firmware_ListBundles_0  = runtime.ForwardResponseMessage
 	forward_Firmware_GetBundle_0    = runtime.ForwardResponseMessage
 	forward_Firmware_RetireBundle_0 = runtime.ForwardResponseMessage

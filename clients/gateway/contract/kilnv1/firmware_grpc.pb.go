@@ -20,6 +20,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	Firmware_ImportBundle_FullMethodName = "/kiln.v1.Firmware/ImportBundle"
+	Firmware_BuildBundle_FullMethodName  = "/kiln.v1.Firmware/BuildBundle"
 	Firmware_ListBundles_FullMethodName  = "/kiln.v1.Firmware/ListBundles"
 	Firmware_GetBundle_FullMethodName    = "/kiln.v1.Firmware/GetBundle"
 	Firmware_RetireBundle_FullMethodName = "/kiln.v1.Firmware/RetireBundle"
@@ -34,6 +35,10 @@ type FirmwareClient interface {
 	// Streams one package and answers when it is checked and stored. The first message is the header, all
 	// others are chunks of at most 1 MiB. Importing the same content again answers the existing bundle.
 	ImportBundle(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[ImportBundleRequest, ImportBundleResponse], error)
+	// Builds a bundle from a template project on the station, and streams how it goes: stages and lines of
+	// output, and the result as the last message. Ending the call ends the build. The same template,
+	// values and tools answer the bundle that is there.
+	BuildBundle(ctx context.Context, in *BuildBundleRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[BuildBundleResponse], error)
 	ListBundles(ctx context.Context, in *ListBundlesRequest, opts ...grpc.CallOption) (*ListBundlesResponse, error)
 	GetBundle(ctx context.Context, in *GetBundleRequest, opts ...grpc.CallOption) (*Bundle, error)
 	// Takes the bundle out of use: no new deployment may name it; history keeps it. Idempotent.
@@ -60,6 +65,25 @@ func (c *firmwareClient) ImportBundle(ctx context.Context, opts ...grpc.CallOpti
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Firmware_ImportBundleClient = grpc.ClientStreamingClient[ImportBundleRequest, ImportBundleResponse]
+
+func (c *firmwareClient) BuildBundle(ctx context.Context, in *BuildBundleRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[BuildBundleResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Firmware_ServiceDesc.Streams[1], Firmware_BuildBundle_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[BuildBundleRequest, BuildBundleResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Firmware_BuildBundleClient = grpc.ServerStreamingClient[BuildBundleResponse]
 
 func (c *firmwareClient) ListBundles(ctx context.Context, in *ListBundlesRequest, opts ...grpc.CallOption) (*ListBundlesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
@@ -100,6 +124,10 @@ type FirmwareServer interface {
 	// Streams one package and answers when it is checked and stored. The first message is the header, all
 	// others are chunks of at most 1 MiB. Importing the same content again answers the existing bundle.
 	ImportBundle(grpc.ClientStreamingServer[ImportBundleRequest, ImportBundleResponse]) error
+	// Builds a bundle from a template project on the station, and streams how it goes: stages and lines of
+	// output, and the result as the last message. Ending the call ends the build. The same template,
+	// values and tools answer the bundle that is there.
+	BuildBundle(*BuildBundleRequest, grpc.ServerStreamingServer[BuildBundleResponse]) error
 	ListBundles(context.Context, *ListBundlesRequest) (*ListBundlesResponse, error)
 	GetBundle(context.Context, *GetBundleRequest) (*Bundle, error)
 	// Takes the bundle out of use: no new deployment may name it; history keeps it. Idempotent.
@@ -116,6 +144,9 @@ type UnimplementedFirmwareServer struct{}
 
 func (UnimplementedFirmwareServer) ImportBundle(grpc.ClientStreamingServer[ImportBundleRequest, ImportBundleResponse]) error {
 	return status.Error(codes.Unimplemented, "method ImportBundle not implemented")
+}
+func (UnimplementedFirmwareServer) BuildBundle(*BuildBundleRequest, grpc.ServerStreamingServer[BuildBundleResponse]) error {
+	return status.Error(codes.Unimplemented, "method BuildBundle not implemented")
 }
 func (UnimplementedFirmwareServer) ListBundles(context.Context, *ListBundlesRequest) (*ListBundlesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListBundles not implemented")
@@ -153,6 +184,17 @@ func _Firmware_ImportBundle_Handler(srv interface{}, stream grpc.ServerStream) e
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Firmware_ImportBundleServer = grpc.ClientStreamingServer[ImportBundleRequest, ImportBundleResponse]
+
+func _Firmware_BuildBundle_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(BuildBundleRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(FirmwareServer).BuildBundle(m, &grpc.GenericServerStream[BuildBundleRequest, BuildBundleResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Firmware_BuildBundleServer = grpc.ServerStreamingServer[BuildBundleResponse]
 
 func _Firmware_ListBundles_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListBundlesRequest)
@@ -233,6 +275,11 @@ var Firmware_ServiceDesc = grpc.ServiceDesc{
 			StreamName:    "ImportBundle",
 			Handler:       _Firmware_ImportBundle_Handler,
 			ClientStreams: true,
+		},
+		{
+			StreamName:    "BuildBundle",
+			Handler:       _Firmware_BuildBundle_Handler,
+			ServerStreams: true,
 		},
 	},
 	Metadata: "kiln/v1/firmware.proto",

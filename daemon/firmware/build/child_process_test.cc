@@ -1,0 +1,200 @@
+#include "daemon/firmware/build/child_process.h"
+
+#include <signal.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace kiln::firmware {
+namespace {
+
+using Reason = ChildEnd::Reason;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr absl::Duration kPatience = absl::Seconds(30);
+
+class ChildProcessTest : public ::testing::Test {
+ protected:
+  ChildSpec Shell(const std::string& script) {
+    ChildSpec spec;
+    spec.arguments = {"/bin/sh", "-c", script};
+    spec.environment = {"PATH=/usr/bin:/bin", "GREETING=hello"};
+    spec.directory = ::testing::TempDir();
+    spec.timeout = absl::Minutes(1);
+    spec.sandbox = false;
+    return spec;
+  }
+  absl::StatusOr<ChildEnd> Run(const ChildSpec& spec) {
+    return runner_->Run(
+        spec, [this](absl::string_view line) { lines_.emplace_back(line); }, cancellation_);
+  }
+  // Namespaces need a system that allows them; a container often does not.
+  bool HasSandbox() { return runner_->CheckSandbox().ok(); }
+
+  // Whether the process of this number is gone, within the test's patience.
+  static bool IsGone(const std::string& number) {
+    int pid = 0;
+    if (!absl::SimpleAtoi(number, &pid)) return false;
+    const absl::Time deadline = absl::Now() + kPatience;
+    while (absl::Now() < deadline) {
+      if (::kill(pid, 0) != 0 && errno == ESRCH) return true;
+      // A zombie that nobody reaps here is gone, too.
+      std::ifstream stat(absl::StrCat("/proc/", pid, "/stat"));
+      std::string text;
+      std::getline(stat, text);
+      if (text.find(") Z ") != std::string::npos) return true;
+      std::this_thread::yield();
+    }
+    return false;
+  }
+
+  std::unique_ptr<ChildRunner> runner_ = MakeChildRunner(base::SystemClock());
+  base::Cancellation cancellation_;
+  std::vector<std::string> lines_;
+};
+
+TEST_F(ChildProcessTest, GivesLinesOfBothStreamsAndTheExitCode) {
+  const auto end = Run(Shell("echo one; echo two >&2; printf three; exit 7"));
+
+  ASSERT_TRUE(end.ok()) << end.status();
+  EXPECT_EQ(end->reason, Reason::kExited);
+  EXPECT_EQ(end->code, 7);
+  EXPECT_THAT(lines_, ElementsAre("one", "two", "three"));
+}
+
+TEST_F(ChildProcessTest, HasOnlyTheGivenEnvironmentAndNoInput) {
+  ASSERT_TRUE(Run(Shell("env | grep -v '^_\\|^PWD\\|^SHLVL\\|^OLDPWD' | sort; cat; pwd")).ok());
+
+  EXPECT_EQ(lines_[0], "GREETING=hello");
+  EXPECT_EQ(lines_[1], "PATH=/usr/bin:/bin");
+  ASSERT_EQ(lines_.size(), 3u);
+}
+
+TEST_F(ChildProcessTest, ASignalIsTold) {
+  const auto end = Run(Shell("kill -SEGV $$"));
+
+  ASSERT_TRUE(end.ok());
+  EXPECT_EQ(end->reason, Reason::kSignal);
+  EXPECT_EQ(end->code, SIGSEGV);
+}
+
+TEST_F(ChildProcessTest, AProgramThatIsNotThereIsAnError) {
+  ChildSpec spec = Shell("");
+  spec.arguments = {"/no/such/program"};
+  const auto end = Run(spec);
+
+  // prlimit starts and says so.
+  ASSERT_TRUE(end.ok());
+  EXPECT_NE(end->code, 0);
+  EXPECT_THAT(absl::StrJoin(lines_, "\n"), HasSubstr("/no/such/program"));
+}
+
+TEST_F(ChildProcessTest, ATimeoutEndsTheWholeGroup) {
+  ChildSpec spec = Shell("sleep 1000 & echo $!; echo $$; sleep 1000");
+  spec.timeout = absl::Seconds(2);
+  const auto end = Run(spec);
+
+  ASSERT_TRUE(end.ok());
+  EXPECT_EQ(end->reason, Reason::kTimedOut);
+  ASSERT_EQ(lines_.size(), 2u);
+  EXPECT_TRUE(IsGone(lines_[0]));
+  EXPECT_TRUE(IsGone(lines_[1]));
+}
+
+TEST_F(ChildProcessTest, ACancellationEndsTheWholeGroup) {
+  const auto end = runner_->Run(
+      Shell("sleep 1000 & echo $!; wait"),
+      [this](absl::string_view line) {
+        lines_.emplace_back(line);
+        cancellation_.Cancel("enough");
+      },
+      cancellation_);
+
+  ASSERT_TRUE(end.ok());
+  EXPECT_EQ(end->reason, Reason::kCancelled);
+  ASSERT_EQ(lines_.size(), 1u);
+  EXPECT_TRUE(IsGone(lines_[0]));
+}
+
+TEST_F(ChildProcessTest, WhatAnEndedProgramLeftBehindIsEnded) {
+  const auto end = Run(Shell("sleep 1000 & echo $!; exit 0"));
+
+  ASSERT_TRUE(end.ok());
+  EXPECT_EQ(end->code, 0);
+  ASSERT_EQ(lines_.size(), 1u);
+  EXPECT_TRUE(IsGone(lines_[0]));
+}
+
+TEST_F(ChildProcessTest, EndlessOutputIsEnded) {
+  ChildSpec spec = Shell("while :; do echo noise; done");
+  spec.max_output_bytes = 100'000;
+  const auto end = Run(spec);
+
+  ASSERT_TRUE(end.ok());
+  EXPECT_EQ(end->reason, Reason::kTooMuchOutput);
+  EXPECT_LT(lines_.size(), 100'000u);
+}
+
+TEST_F(ChildProcessTest, LongLinesAreCut) {
+  ASSERT_TRUE(Run(Shell("head -c 100000 /dev/zero | tr '\\0' x; echo; echo end")).ok());
+
+  ASSERT_EQ(lines_.size(), 2u);
+  EXPECT_EQ(lines_[0].size(), ChildRunner::kMaxLineBytes);
+  EXPECT_EQ(lines_[1], "end");
+}
+
+TEST_F(ChildProcessTest, AFileThatGrowsWithoutEndIsStopped) {
+  ChildSpec spec =
+      Shell("head -c 10000000 /dev/zero > grows; ls -l grows | awk '{print $5}'; rm grows");
+  spec.max_file_bytes = 1'000'000;
+  ASSERT_TRUE(Run(spec).ok());
+
+  ASSERT_FALSE(lines_.empty());
+  EXPECT_EQ(lines_.back(), "1000000");
+}
+
+TEST_F(ChildProcessTest, TheSandboxHasNoNetworkAndHoldsWhatLeavesItsGroup) {
+  if (!HasSandbox()) GTEST_SKIP() << "this system allows no user namespaces";
+  ChildSpec spec = Shell(
+      "ls /sys/class/net /proc/self/net 2>/dev/null >/dev/null; "
+      "cat /proc/net/dev | grep -c : ; setsid sh -c 'echo $$; sleep 1000' & sleep 1000");
+  spec.sandbox = true;
+  spec.timeout = absl::Seconds(3);
+  const auto end = Run(spec);
+
+  ASSERT_TRUE(end.ok()) << end.status();
+  EXPECT_EQ(end->reason, Reason::kTimedOut);
+  // Only the loopback, which is down; and had anything survived, its output would still be open.
+  ASSERT_FALSE(lines_.empty());
+  EXPECT_EQ(lines_[0], "1");
+}
+
+TEST_F(ChildProcessTest, TheSandboxTellsItsProgramsEnd) {
+  if (!HasSandbox()) GTEST_SKIP() << "this system allows no user namespaces";
+  ChildSpec spec = Shell("echo in; exit 3");
+  spec.sandbox = true;
+  const auto end = Run(spec);
+
+  ASSERT_TRUE(end.ok()) << end.status();
+  EXPECT_EQ(end->code, 3);
+  EXPECT_THAT(lines_, ElementsAre("in"));
+}
+
+}  // namespace
+}  // namespace kiln::firmware
