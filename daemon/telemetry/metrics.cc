@@ -34,8 +34,9 @@ constexpr absl::string_view kSteps[] = {"prepare", "connect", "identify", "flash
 constexpr absl::string_view kBridges[] = {"cp210x", "ch34x",  "ftdi", "cdc_acm",
                                           "pty",    "socket", "other"};
 constexpr absl::string_view kResults[] = {"succeeded", "failed", "canceled", "interrupted"};
-constexpr absl::string_view kChecks[] = {
-    "ledger", "export_folder", "temp_folder", "disk", "ports", "bundles", "stubs", "usb", "backup"};
+constexpr absl::string_view kChecks[] = {"ledger", "export_folder", "temp_folder", "disk",
+                                         "ports",  "bundles",       "stubs",       "usb",
+                                         "backup", "builder"};
 constexpr absl::string_view kHotplugModes[] = {"udev", "netlink", "poll"};
 // The canonical codes of gRPC, by number.
 constexpr absl::string_view kRpcCodes[] = {
