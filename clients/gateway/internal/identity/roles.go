@@ -30,6 +30,7 @@ var needed = map[string]Role{
 	"/kiln.v1.Firmware/ListBundles":          Viewer,
 	"/kiln.v1.Firmware/GetBundle":            Viewer,
 	"/kiln.v1.Firmware/ImportBundle":         Admin,
+	"/kiln.v1.Firmware/BuildBundle":          Admin,
 	"/kiln.v1.Firmware/RetireBundle":         Admin,
 }
 
