@@ -36,6 +36,11 @@ using Reason = ChildEnd::Reason;
 // Both of util-linux, which every supported system has.
 constexpr char kUnshare[] = "/usr/bin/unshare";
 constexpr char kPrlimit[] = "/usr/bin/prlimit";
+// Ends the group when the other end of descriptor 3 is closed: also a daemon that was killed leaves
+// no build behind. A signal on the parent's death would not do, for it is lost with the change of
+// namespaces.
+constexpr char kGuard[] = "(read -r _ <&3; kill -KILL 0) >/dev/null 2>&1 & exec \"$@\" 3<&-";
+constexpr int kGuardFd = 3;
 // How often a cancellation is looked for.
 constexpr absl::Duration kLook = absl::Milliseconds(50);
 // How long the output of processes that were killed may take to end.
@@ -49,9 +54,11 @@ absl::Status SystemError(int error, absl::string_view what) {
 
 // The command with what limits it in front.
 std::vector<std::string> Wrapped(const ChildSpec& spec) {
-  std::vector<std::string> command;
+  std::vector<std::string> command = {"/bin/sh", "-c", kGuard, "guard"};
   if (spec.sandbox) {
-    command = {kUnshare, "--map-current-user", "--pid", "--fork", "--kill-child"};
+    for (const char* word : {kUnshare, "--map-current-user", "--pid", "--fork", "--kill-child"}) {
+      command.emplace_back(word);
+    }
     if (!spec.network) command.emplace_back("--net");
     command.emplace_back("--");
   }
@@ -82,6 +89,9 @@ class Child {
     if (::pipe2(ends, O_CLOEXEC) != 0) return SystemError(errno, "pipe");
     base::UniqueFd output(ends[0]);
     base::UniqueFd input(ends[1]);
+    if (::pipe2(ends, O_CLOEXEC) != 0) return SystemError(errno, "pipe");
+    base::UniqueFd guarded(ends[0]);
+    base::UniqueFd life(ends[1]);
 
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
@@ -90,7 +100,8 @@ class Child {
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, input.get(), STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, input.get(), STDERR_FILENO);
-    posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
+    posix_spawn_file_actions_adddup2(&actions, guarded.get(), kGuardFd);
+    posix_spawn_file_actions_addclosefrom_np(&actions, kGuardFd + 1);
     posix_spawn_file_actions_addchdir_np(&actions, spec.directory.c_str());
 
     posix_spawnattr_t attributes;
@@ -115,7 +126,7 @@ class Child {
                                     Pointers(command).data(), Pointers(environment).data());
     if (error != 0) return SystemError(error, absl::StrCat("starting ", command[0]));
     base::UniqueFd watch(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-    Child child(pid, std::move(output), std::move(watch));
+    Child child(pid, std::move(output), std::move(watch), std::move(life));
     if (!child.watch_.valid()) return SystemError(errno, "pidfd_open");
     return child;
   }
@@ -123,7 +134,8 @@ class Child {
   Child(Child&& other) noexcept
       : pid_(std::exchange(other.pid_, -1)),
         output_(std::move(other.output_)),
-        watch_(std::move(other.watch_)) {}
+        watch_(std::move(other.watch_)),
+        life_(std::move(other.life_)) {}
   Child& operator=(Child&&) = delete;
   ~Child() {
     if (pid_ < 0) return;
@@ -164,12 +176,13 @@ class Child {
   }
 
  private:
-  Child(pid_t pid, base::UniqueFd output, base::UniqueFd watch)
-      : pid_(pid), output_(std::move(output)), watch_(std::move(watch)) {}
+  Child(pid_t pid, base::UniqueFd output, base::UniqueFd watch, base::UniqueFd life)
+      : pid_(pid), output_(std::move(output)), watch_(std::move(watch)), life_(std::move(life)) {}
 
   pid_t pid_;
   base::UniqueFd output_;
   base::UniqueFd watch_;
+  base::UniqueFd life_;  // kept open for the guard
 };
 
 // Cuts output into lines of bounded length.
