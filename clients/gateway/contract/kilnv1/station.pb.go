@@ -464,7 +464,8 @@ func (x *Health) GetCheckTime() *timestamppb.Timestamp {
 
 type HealthCheck struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "ledger", "export_folder", "temp_folder", "disk", "ports", "bundles", "stubs", "usb", "builder".
+	// "ledger", "export_folder", "temp_folder", "disk", "ports", "bundles", "stubs", "usb", "backup",
+	// "builder".
 	Name     string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Ok       bool   `protobuf:"varint,2,opt,name=ok,proto3" json:"ok,omitempty"`
 	Critical bool   `protobuf:"varint,3,opt,name=critical,proto3" json:"critical,omitempty"`
