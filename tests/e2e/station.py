@@ -45,7 +45,7 @@ class Simulator:
         with self.log.open("w") as log:
             self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=subprocess.STDOUT)
-        await_true(lambda: "\nready" in "\n" + self.log.read_text(), 10, self.log.read_text)
+        await_true(lambda: "\nready" in "\n" + self.log.read_text(), 30, self.log.read_text)
 
     def control(self, command):
         """What `kiln-sim ctl` answers."""
@@ -103,7 +103,7 @@ class Station:
         if not wait:
             return
         await_true(lambda: self.kiln("health", check=False).returncode in (0, 6) or
-                   self.daemon.poll() is not None, 20, self.log.read_text)
+                   self.daemon.poll() is not None, 60, self.log.read_text)
 
     def kill(self):
         self.daemon.kill()

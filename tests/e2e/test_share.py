@@ -87,7 +87,8 @@ class ShareTest(unittest.TestCase):
         network = SlowNetwork(self.tcp_port, 0.12)
         self.addCleanup(network.close)
         port = self.tcp_port
-        station = self.start(port=network.port)
+        # A busy machine makes the network slower still, and this is not about the steps' own deadlines.
+        station = self.start(port=network.port, config='connect_timeout = "3m"\nidentify_timeout = "3m"')
         self.tcp_port = port
         self.share()
         station.start()
