@@ -22,7 +22,13 @@ const Deadline = 30 * time.Second
 // that is switched off and on.
 const longDeadline = 80 * time.Second
 
+// Deadline of a build, which streams while it runs: the longest that a station allows, and its turn before that.
+const buildDeadline = 3 * time.Hour
+
 func deadlineOf(path string) time.Duration {
+	if strings.HasSuffix(path, "/bundles:build") {
+		return buildDeadline
+	}
 	if strings.HasSuffix(path, ":verify") || strings.HasSuffix(path, ":powerCycle") {
 		return longDeadline
 	}
@@ -62,6 +68,10 @@ func New(ctx context.Context, conn *grpc.ClientConn) (http.Handler, error) {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		bounded, cancel := context.WithTimeout(r.Context(), deadlineOf(r.URL.Path))
 		defer cancel()
+		if deadlineOf(r.URL.Path) == buildDeadline {
+			// The answer is a stream, which ends with the build.
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+		}
 		w.Header().Set("Cache-Control", "no-store")
 		mux.ServeHTTP(w, r.WithContext(bounded))
 	}), nil
