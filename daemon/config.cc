@@ -206,6 +206,15 @@ void ReadPipeline(const toml::table& table, Config& config, ConfigProblems& prob
   section.Duration("replug_window", config.replug_window, absl::ZeroDuration(), absl::Minutes(10));
   section.Number("max_replugs", config.max_replugs, 0, 100);
   section.Boolean("any_takes_used_boards", config.any_takes_used_boards);
+  section.Number("max_running", config.max_running, 0, 1000);
+  section.Number("max_running_per_hub", config.max_running_per_hub, 0, 1000);
+  section.RefuseUnknownKeys();
+}
+
+void ReadBatches(const toml::table& table, Config& config, ConfigProblems& problems) {
+  ConfigSection section(table, "batches", problems);
+  section.Strings("allow_ports", config.batch_ports.allow, kMaxList, PortPattern);
+  section.Strings("deny_ports", config.batch_ports.deny, kMaxList, PortPattern);
   section.RefuseUnknownKeys();
 }
 
@@ -308,6 +317,7 @@ absl::StatusOr<Config> ParseConfig(absl::string_view text, const std::string& so
   top.Table("usb", [&](const toml::table& t) { ReadUsb(t, config, problems); });
   top.Table("flash", [&](const toml::table& t) { ReadFlash(t, config, problems); });
   top.Table("pipeline", [&](const toml::table& t) { ReadPipeline(t, config, problems); });
+  top.Table("batches", [&](const toml::table& t) { ReadBatches(t, config, problems); });
   top.Table("confirm", [&](const toml::table& t) { ReadConfirm(t, config, problems); });
   top.Table("identity", [&](const toml::table& t) { ReadIdentity(t, config, problems); });
   top.Table("firmware", [&](const toml::table& t) { ReadFirmware(t, config, problems); });

@@ -75,12 +75,15 @@ struct Config {
   absl::Duration replug_window = absl::Seconds(10);
   int max_replugs = 3;
   bool any_takes_used_boards = false;
-  pipeline::StepTimeouts timeouts;     // [pipeline]
-  pipeline::ConfirmOptions confirm;    // [confirm]
-  identity::IdentityOptions identity;  // [identity]
-  firmware::ImportLimits firmware;     // [firmware]
-  firmware::BuilderOptions builder;    // [builder]; folders that are not set follow [station]
-  TlsConfig tls;                       // [tls]
+  int max_running = 0;                   // deployments at once; 0: no limit
+  int max_running_per_hub = 0;           // of boards at one USB hub; 0: no limit
+  pipeline::StepTimeouts timeouts;       // [pipeline]
+  pipeline::BatchPortRules batch_ports;  // [batches]
+  pipeline::ConfirmOptions confirm;      // [confirm]
+  identity::IdentityOptions identity;    // [identity]
+  firmware::ImportLimits firmware;       // [firmware]
+  firmware::BuilderOptions builder;      // [builder]; folders that are not set follow [station]
+  TlsConfig tls;                         // [tls]
 
   // [metrics]
   std::string metrics_address = "127.0.0.1:9464";  // empty: off

@@ -77,6 +77,10 @@ TEST(ConfigTest, AnnotatedExampleNamesTheRealDefaults) {
   EXPECT_EQ(example->replug_window, defaults.replug_window);
   EXPECT_EQ(example->max_replugs, defaults.max_replugs);
   EXPECT_EQ(example->any_takes_used_boards, defaults.any_takes_used_boards);
+  EXPECT_EQ(example->max_running, defaults.max_running);
+  EXPECT_EQ(example->max_running_per_hub, defaults.max_running_per_hub);
+  EXPECT_EQ(example->batch_ports.allow, defaults.batch_ports.allow);
+  EXPECT_EQ(example->batch_ports.deny, defaults.batch_ports.deny);
   EXPECT_EQ(example->confirm.clean_boot_window, defaults.confirm.clean_boot_window);
   EXPECT_EQ(example->confirm.serial, defaults.confirm.serial);
   EXPECT_EQ(example->confirm.http, defaults.confirm.http);
@@ -172,6 +176,8 @@ TEST(ConfigTest, EachWrongValueIsNamedWithItsLine) {
       {"[pipeline]\nexport_timeout = \"\"", "pipeline.export_timeout must be a duration"},
       {"[pipeline]\nreplug_window = \"1h\"", "pipeline.replug_window must be a duration"},
       {"[pipeline]\nmax_replugs = -1", "pipeline.max_replugs must be a whole number"},
+      {"[pipeline]\nmax_running = -1", "pipeline.max_running"},
+      {"[batches]\nallow_ports = [\"usb 1\"]", "batches.allow_ports must hold names of ports"},
       {"[pipeline]\nany_takes_used_boards = 1", "any_takes_used_boards must be true or false"},
       {"[confirm]\nclean_boot_window = 5", "confirm.clean_boot_window must be a duration"},
       {"[confirm]\nserial = \"yes\"", "confirm.serial must be true or false"},

@@ -140,6 +140,7 @@ absl::Status Station::OpenStores() {
   hub.last_sequence = last_sequence;
   hub_ = std::make_unique<api::EventHub>(hub, clock_, *metrics_);
   hub_->Start();
+  ledger_->SetBatchPayload(pipeline::BatchEventPayload);
   ledger_->SetCommitObserver([this](const storage::EventRecord& record) { hub_->Publish(record); });
   ASSIGN_OR_RETURN(bundles_,
                    firmware::BundleStore::Open(absl::StrCat(config_.state_directory, "/firmware"),
@@ -245,6 +246,9 @@ void Station::BuildPipeline() {
   options.replug_window = config_.replug_window;
   options.max_replugs = config_.max_replugs;
   options.any_takes_used_boards = config_.any_takes_used_boards;
+  options.max_running = config_.max_running;
+  options.max_running_per_hub = config_.max_running_per_hub;
+  options.batch_ports = config_.batch_ports;
   options.timeouts = config_.timeouts;
   options.confirm = config_.confirm;
   options.identity = config_.identity;
@@ -252,6 +256,9 @@ void Station::BuildPipeline() {
   options.restored = backup::WasRestored(config_.state_directory, files_);
   options.failpoint = FailpointOf(config_);
   scheduler_ = pipeline::Scheduler::Create(parts, options);
+  batches_ =
+      std::make_unique<pipeline::Batches>(*ledger_, *bundles_, clock_, *parts.random,
+                                          options.time_zone, [this] { scheduler_->LookForWork(); });
   absl::MutexLock lock(&pipeline_mutex_);
   observing_ = scheduler_.get();
 }
@@ -262,6 +269,7 @@ absl::Status Station::StartServing() {
   parts.boards = boards_.get();
   parts.bundles = bundles_.get();
   parts.scheduler = scheduler_.get();
+  parts.batches = batches_.get();
   parts.hub = hub_.get();
   parts.health = health_.get();
   parts.metrics = metrics_.get();
@@ -380,6 +388,8 @@ void Station::Tick() {
   for (const v1::HealthCheck& check : health.checks()) {
     if (check.name() == "export_folder" && !check.ok()) metrics_->SetExportFolder(false, 0);
   }
+  // For boards that a batch could not take while the ledger did not write.
+  scheduler_->LookForWork();
 }
 
 void Station::Drain() {

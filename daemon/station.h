@@ -21,6 +21,7 @@
 #include "daemon/firmware/build/builder.h"
 #include "daemon/firmware/build/child_process.h"
 #include "daemon/firmware/bundle_store.h"
+#include "daemon/pipeline/batches.h"
 #include "daemon/pipeline/scheduler.h"
 #include "daemon/telemetry/health.h"
 #include "daemon/telemetry/logging.h"
@@ -85,6 +86,7 @@ class Station {
   std::unique_ptr<telemetry::HealthMonitor> health_;
   std::unique_ptr<pipeline::HttpGetter> http_;
   std::unique_ptr<pipeline::Scheduler> scheduler_;
+  std::unique_ptr<pipeline::Batches> batches_;
   std::unique_ptr<api::Server> server_;
   std::unique_ptr<telemetry::MetricsServer> metrics_server_;
 

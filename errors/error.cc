@@ -62,6 +62,7 @@ const Tables& AllTables() {
 absl::StatusCode CanonicalCode(ErrorCode code) {
   switch (code) {
     case ErrorCode::kDeploymentNotFound:
+    case ErrorCode::kBatchNotFound:
     case ErrorCode::kBundleNotFound:
     case ErrorCode::kPortNotFound:
     case ErrorCode::kBoardNotFound:
@@ -90,6 +91,9 @@ absl::StatusCode CanonicalCode(ErrorCode code) {
     case ErrorCode::kPortBusy:
       return absl::StatusCode::kUnavailable;
     case ErrorCode::kDeploymentStateWrong:
+    case ErrorCode::kBatchStateWrong:
+    case ErrorCode::kBatchSlotTaken:
+    case ErrorCode::kBoardAlreadyMade:
     case ErrorCode::kBundleRetired:
     case ErrorCode::kChipMismatch:
     case ErrorCode::kChipSecured:

@@ -15,8 +15,8 @@ constexpr char kColumns[] =
     "bundle_id, requested_port, create_time_us, port, state, step, attempt, last_retry_request_id, "
     "cancel_requested, progress_percent, chip, mac, flash_size_bytes, wifi_ssid, record_path, "
     "error_code, error_detail, details, update_time_us, start_time_us, end_time_us, sequence, "
-    "has_wifi_password";
-constexpr int kColumnCount = 30;
+    "has_wifi_password, batch_id, batch_slot";
+constexpr int kColumnCount = 32;
 
 Deployment ReadDeployment(const SqliteStatement& row) {
   Deployment deployment;
@@ -50,11 +50,13 @@ Deployment ReadDeployment(const SqliteStatement& row) {
   deployment.end_time = row.Time(27);
   deployment.sequence = row.Int(28);
   deployment.has_wifi_password = row.Int(29) != 0;
+  deployment.batch_id = row.Bytes(30);
+  deployment.batch_slot = static_cast<int>(row.Int(31));
   return deployment;
 }
 
-// Parameter 1 and the order's, 2 to 10; what may change, 11 to 30. The numbers are those of
-// kColumns.
+// Parameter 1 and the order's, 2 to 10, 31 and 32; what may change, 11 to 30. The numbers are those
+// of kColumns.
 void BindOrder(SqliteStatement& statement, const Deployment& deployment) {
   statement.BindText(2, deployment.request_id)
       .BindBlob(3, deployment.request_digest)
@@ -64,7 +66,9 @@ void BindOrder(SqliteStatement& statement, const Deployment& deployment) {
       .BindText(7, deployment.expiry_date)
       .BindText(8, deployment.bundle_id)
       .BindText(9, deployment.requested_port)
-      .BindTime(10, deployment.create_time);
+      .BindTime(10, deployment.create_time)
+      .BindText(31, deployment.batch_id)
+      .BindInt(32, deployment.batch_slot);
 }
 
 void BindState(SqliteStatement& statement, const Deployment& deployment) {
@@ -174,7 +178,7 @@ absl::Status InsertDeployment(SqliteDatabase& db, const Deployment& deployment) 
                    db.Cached(absl::StrCat("INSERT INTO deployments(", kColumns,
                                           ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
                                           "?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, "
-                                          "?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30)")));
+                                          "?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32)")));
   BindOrder(insert, deployment);
   BindState(insert, deployment);
   RETURN_IF_ERROR(insert.Run()) << "storing deployment " << deployment.id;
@@ -203,6 +207,7 @@ std::string DeploymentQuerySql(const DeploymentQuery& query) {
   if (!query.bundle_id.empty()) conditions.push_back("bundle_id = ?4");
   if (query.created_after != absl::InfinitePast()) conditions.push_back("create_time_us >= ?5");
   if (query.created_before != absl::InfiniteFuture()) conditions.push_back("create_time_us < ?6");
+  if (!query.batch_id.empty()) conditions.push_back("batch_id = ?11");
   if (!query.text.empty()) {
     std::vector<std::string> columns;
     for (const char* column :
@@ -262,6 +267,7 @@ absl::StatusOr<std::vector<Deployment>> QueryDeployments(SqliteDatabase& db,
   }
   statement.BindInt(9, query.limit);
   if (!query.text.empty()) statement.BindText(10, LikePattern(query.text));
+  if (!query.batch_id.empty()) statement.BindText(11, query.batch_id);
   return ReadAll(statement);
 }
 

@@ -1,5 +1,6 @@
 #include "storage/deployment_writes.h"
 
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -8,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "errors/error.h"
+#include "storage/batch_writes.h"
 #include "storage/deployment_queries.h"
 #include "storage/due_records.h"
 #include "storage/event_chain.h"
@@ -39,7 +41,7 @@ bool SameOrder(const Deployment& a, const Deployment& b) {
          a.organization == b.organization && a.customer_id == b.customer_id &&
          a.application_name == b.application_name && a.expiry_date == b.expiry_date &&
          a.bundle_id == b.bundle_id && a.requested_port == b.requested_port &&
-         a.create_time == b.create_time;
+         a.batch_id == b.batch_id && a.batch_slot == b.batch_slot && a.create_time == b.create_time;
 }
 
 absl::Status CheckPortFree(SqliteDatabase& db, const Deployment& deployment) {
@@ -52,11 +54,10 @@ absl::Status CheckPortFree(SqliteDatabase& db, const Deployment& deployment) {
 }
 
 // Makes the event of `deployment` and appends it; sets the deployment's sequence.
-absl::StatusOr<EventRecord> AppendEventOf(SqliteDatabase& db, Deployment& deployment,
-                                          PayloadOf payload) {
+absl::Status AppendEventOf(const WriteScope& scope, Deployment& deployment, PayloadOf payload) {
   // Read inside the transaction, not remembered: there is no copy that a failed commit could leave
   // wrong.
-  ASSIGN_OR_RETURN(ChainHead head, ReadChainHead(db));
+  ASSIGN_OR_RETURN(ChainHead head, ReadChainHead(scope.db));
   deployment.sequence = head.sequence + 1;
   EventDraft draft;
   draft.kind = kDeploymentEventKind;
@@ -65,13 +66,26 @@ absl::StatusOr<EventRecord> AppendEventOf(SqliteDatabase& db, Deployment& deploy
   if (HoldsPassword(draft.payload, deployment)) {
     return absl::InternalError("refused to store an event that holds a WiFi password");
   }
-  return AppendToChain(db, head, draft, deployment.update_time);
+  ASSIGN_OR_RETURN(EventRecord event, AppendToChain(scope.db, head, draft, deployment.update_time));
+  scope.events.push_back(std::move(event));
+  return absl::OkStatus();
+}
+
+// The slot of a deployment that goes from `before` to `after`, and its batch's event when that
+// changes what the batch counts.
+absl::Status SettleBatch(const WriteScope& scope, const Deployment* before,
+                         const Deployment& after) {
+  ASSIGN_OR_RETURN(const Counts counts, SettleSlot(scope.db, before, after));
+  if (counts == Counts::kSame) return absl::OkStatus();
+  return AnnounceCounts(scope, after.batch_id);
 }
 
 }  // namespace
 
-absl::StatusOr<DeploymentWrite> WriteNewDeployment(SqliteDatabase& db, const Deployment& deployment,
-                                                   PayloadOf payload, absl::Time now) {
+absl::StatusOr<Ledger::CreateOutcome> WriteNewDeployment(const WriteScope& scope,
+                                                         const Deployment& deployment,
+                                                         PayloadOf payload) {
+  SqliteDatabase& db = scope.db;
   RETURN_IF_ERROR(CheckDeployment(deployment));
   ASSIGN_OR_RETURN(std::optional<Deployment> known, FindByRequestId(db, deployment.request_id));
   if (known.has_value()) {
@@ -80,7 +94,7 @@ absl::StatusOr<DeploymentWrite> WriteNewDeployment(SqliteDatabase& db, const Dep
                                absl::StrCat("request ", deployment.request_id,
                                             " was a different order: deployment ", known->id));
     }
-    return DeploymentWrite{.deployment = *std::move(known), .event = std::nullopt};
+    return Ledger::CreateOutcome{.deployment = *std::move(known), .repeated = true};
   }
   ASSIGN_OR_RETURN(const std::optional<Deployment> namesake, FindDeployment(db, deployment.id));
   if (namesake.has_value()) {
@@ -88,19 +102,24 @@ absl::StatusOr<DeploymentWrite> WriteNewDeployment(SqliteDatabase& db, const Dep
   }
   RETURN_IF_ERROR(CheckPortFree(db, deployment));
   Deployment row = deployment;
-  row.update_time = now;
-  if (row.create_time == absl::UnixEpoch()) row.create_time = now;
+  row.update_time = scope.now;
+  if (row.create_time == absl::UnixEpoch()) row.create_time = scope.now;
   row.has_wifi_password = !row.wifi_password.empty();
   row = Normalized(std::move(row));
-  ASSIGN_OR_RETURN(EventRecord event, AppendEventOf(db, row, payload));
+  row.batch_slot = 0;
+  if (!row.batch_id.empty()) {
+    RETURN_IF_ERROR(PickSlot(db, row));
+  }
+  RETURN_IF_ERROR(AppendEventOf(scope, row, payload));
   RETURN_IF_ERROR(InsertDeployment(db, row));
-  return DeploymentWrite{.deployment = std::move(row), .event = std::move(event)};
+  RETURN_IF_ERROR(SettleBatch(scope, nullptr, row));
+  return Ledger::CreateOutcome{.deployment = std::move(row), .repeated = false};
 }
 
-absl::StatusOr<DeploymentWrite> WriteDeploymentUpdate(SqliteDatabase& db,
-                                                      const Deployment& deployment,
-                                                      int64_t expected_sequence, PayloadOf payload,
-                                                      absl::Time now) {
+absl::StatusOr<Deployment> WriteDeploymentUpdate(const WriteScope& scope,
+                                                 const Deployment& deployment,
+                                                 int64_t expected_sequence, PayloadOf payload) {
+  SqliteDatabase& db = scope.db;
   RETURN_IF_ERROR(CheckDeployment(deployment));
   ASSIGN_OR_RETURN(const std::optional<Deployment> stored, FindDeployment(db, deployment.id));
   if (!stored.has_value()) {
@@ -112,7 +131,7 @@ absl::StatusOr<DeploymentWrite> WriteDeploymentUpdate(SqliteDatabase& db,
                                            stored->sequence, ", not ", expected_sequence));
   }
   Deployment row = deployment;
-  row.update_time = now;
+  row.update_time = scope.now;
   row = Normalized(std::move(row));
   if (!SameOrder(row, *stored)) {
     return absl::InvalidArgumentError(
@@ -124,11 +143,12 @@ absl::StatusOr<DeploymentWrite> WriteDeploymentUpdate(SqliteDatabase& db,
     return absl::InternalError("refused to store a due record that holds a WiFi password");
   }
   RETURN_IF_ERROR(CheckPortFree(db, row));
-  ASSIGN_OR_RETURN(EventRecord event, AppendEventOf(db, row, payload));
+  RETURN_IF_ERROR(AppendEventOf(scope, row, payload));
   RETURN_IF_ERROR(ReplaceDeployment(db, row));
   RETURN_IF_ERROR(KeepDueRecord(db, row));
+  RETURN_IF_ERROR(SettleBatch(scope, &*stored, row));
   row.due_record.clear();
-  return DeploymentWrite{.deployment = std::move(row), .event = std::move(event)};
+  return row;
 }
 
 }  // namespace kiln::storage

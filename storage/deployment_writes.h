@@ -2,35 +2,26 @@
 #define KILN_STORAGE_DEPLOYMENT_WRITES_H_
 
 #include <cstdint>
-#include <optional>
 
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "storage/ledger.h"
-#include "storage/sqlite_database.h"
+#include "storage/write_scope.h"
 
 // What a write of a deployment must hold to (one row for a request, one running deployment for a
 // port, an order that stays as it was, no password outside its table) and what belongs to it: the
-// row, its event, the record that became due. Every function runs in the caller's transaction,
-// which must not be committed when the function fails. Times come as the caller's clock has them.
+// row, its event, the record that became due, its slot of a batch. Every function runs in the
+// caller's transaction, which must not be committed when the function fails.
 namespace kiln::storage {
 
-struct DeploymentWrite {
-  // As it stands in the ledger now, with its password.
-  Deployment deployment;
-  // Nothing when the row had been there already, made by the same request with the same order.
-  std::optional<EventRecord> event;
-};
-
-// Ledger::CreateDeployment.
-absl::StatusOr<DeploymentWrite> WriteNewDeployment(SqliteDatabase& db, const Deployment& deployment,
-                                                   PayloadOf payload, absl::Time now);
+// Ledger::CreateDeployment. Repeated: nothing was written.
+absl::StatusOr<Ledger::CreateOutcome> WriteNewDeployment(const WriteScope& scope,
+                                                         const Deployment& deployment,
+                                                         PayloadOf payload);
 
 // Ledger::UpdateDeployment.
-absl::StatusOr<DeploymentWrite> WriteDeploymentUpdate(SqliteDatabase& db,
-                                                      const Deployment& deployment,
-                                                      int64_t expected_sequence, PayloadOf payload,
-                                                      absl::Time now);
+absl::StatusOr<Deployment> WriteDeploymentUpdate(const WriteScope& scope,
+                                                 const Deployment& deployment,
+                                                 int64_t expected_sequence, PayloadOf payload);
 
 }  // namespace kiln::storage
 

@@ -14,6 +14,8 @@
 #include "base/status_macros.h"
 #include "base/unique_fd.h"
 #include "errors/error.h"
+#include "storage/batch_queries.h"
+#include "storage/batch_writes.h"
 #include "storage/deployment_queries.h"
 #include "storage/deployment_writes.h"
 #include "storage/due_records.h"
@@ -31,6 +33,10 @@ constexpr uint64_t kLeastFreeBytes = uint64_t{1} << 20;
 absl::Status NotFound(const std::string& id) {
   return errors::MakeError(errors::ErrorCode::kDeploymentNotFound,
                            absl::StrCat("no deployment ", id));
+}
+
+absl::Status NoBatch(const std::string& id) {
+  return errors::MakeError(errors::ErrorCode::kBatchNotFound, absl::StrCat("no batch ", id));
 }
 
 class SqliteLedger final : public Ledger {
@@ -63,26 +69,25 @@ class SqliteLedger final : public Ledger {
 
   absl::StatusOr<CreateOutcome> CreateDeployment(const Deployment& deployment,
                                                  PayloadOf payload) override {
-    absl::MutexLock lock(&write_mutex_);
-    absl::StatusOr<CreateOutcome> outcome = CreateLocked(deployment, payload);
-    NoteWrite(outcome.status());
-    return outcome;
+    return Write<CreateOutcome>(
+        [&](const WriteScope& scope) { return WriteNewDeployment(scope, deployment, payload); });
   }
 
   absl::StatusOr<Deployment> UpdateDeployment(const Deployment& deployment,
                                               int64_t expected_sequence,
                                               PayloadOf payload) override {
-    absl::MutexLock lock(&write_mutex_);
-    absl::StatusOr<Deployment> updated = UpdateLocked(deployment, expected_sequence, payload);
-    NoteWrite(updated.status());
-    return updated;
+    return Write<Deployment>([&](const WriteScope& scope) {
+      return WriteDeploymentUpdate(scope, deployment, expected_sequence, payload);
+    });
   }
 
   absl::StatusOr<EventRecord> AppendEvent(const EventDraft& draft) override {
-    absl::MutexLock lock(&write_mutex_);
-    absl::StatusOr<EventRecord> event = AppendLocked(draft);
-    NoteWrite(event.status());
-    return event;
+    return Write<EventRecord>([&](const WriteScope& scope) -> absl::StatusOr<EventRecord> {
+      ASSIGN_OR_RETURN(ChainHead head, ReadChainHead(scope.db));
+      ASSIGN_OR_RETURN(EventRecord event, AppendToChain(scope.db, head, draft, scope.now));
+      scope.events.push_back(event);
+      return event;
+    });
   }
 
   absl::StatusOr<Deployment> GetDeployment(const std::string& id) override {
@@ -147,6 +152,62 @@ class SqliteLedger final : public Ledger {
     return reader_->QueryInt("SELECT coalesce(min(sequence), 1) FROM events");
   }
 
+  absl::StatusOr<BatchOutcome> CreateBatch(const Batch& batch,
+                                           const std::vector<BatchCustomer>& customers) override {
+    return Write<BatchOutcome>(
+        [&](const WriteScope& scope) { return CreateBatchIn(scope, batch, customers); });
+  }
+
+  absl::StatusOr<Batch> ChangeBatch(const std::string& id, BatchChange change) override {
+    return Write<Batch>([&](const WriteScope& scope) { return ChangeBatchIn(scope, id, change); });
+  }
+
+  absl::StatusOr<Batch> AllowBatchBoard(const std::string& id, const std::string& mac) override {
+    return Write<Batch>([&](const WriteScope& scope) { return AllowBoardIn(scope, id, mac); });
+  }
+
+  absl::StatusOr<Batch> GetBatch(const std::string& id) override {
+    absl::MutexLock lock(&read_mutex_);
+    ASSIGN_OR_RETURN(const SqliteTransaction snapshot, BeginRead());
+    ASSIGN_OR_RETURN(std::optional<Batch> found, FindBatch(*reader_, id));
+    if (!found.has_value()) return NoBatch(id);
+    return *std::move(found);
+  }
+
+  absl::StatusOr<Batch> FindBatchByRequest(const std::string& request_id) override {
+    absl::MutexLock lock(&read_mutex_);
+    ASSIGN_OR_RETURN(const SqliteTransaction snapshot, BeginRead());
+    ASSIGN_OR_RETURN(std::optional<Batch> found, FindBatchByRequestId(*reader_, request_id));
+    if (!found.has_value()) return NoBatch(absl::StrCat("of request ", request_id));
+    return *std::move(found);
+  }
+
+  absl::StatusOr<std::vector<Batch>> ListBatches(const BatchQuery& query) override {
+    absl::MutexLock lock(&read_mutex_);
+    ASSIGN_OR_RETURN(const SqliteTransaction snapshot, BeginRead());
+    return QueryBatches(*reader_, query);
+  }
+
+  absl::StatusOr<std::vector<Batch>> FindBatchesThatTakeBoards() override {
+    absl::MutexLock lock(&read_mutex_);
+    ASSIGN_OR_RETURN(const SqliteTransaction snapshot, BeginRead());
+    return QueryBatchesThatTakeBoards(*reader_);
+  }
+
+  absl::StatusOr<std::vector<BatchSlot>> ListBatchSlots(const std::string& id, int after_slot,
+                                                        int limit) override {
+    absl::MutexLock lock(&read_mutex_);
+    ASSIGN_OR_RETURN(const SqliteTransaction snapshot, BeginRead());
+    ASSIGN_OR_RETURN(const std::optional<Batch> found, FindBatch(*reader_, id));
+    if (!found.has_value()) return NoBatch(id);
+    return QueryBatchSlots(*reader_, id, after_slot, limit);
+  }
+
+  void SetBatchPayload(BatchPayload payload) override {
+    absl::MutexLock lock(&write_mutex_);
+    batch_payload_ = std::move(payload);
+  }
+
   void SetCommitObserver(std::function<void(const EventRecord&)> observer) override {
     absl::MutexLock lock(&write_mutex_);
     observer_ = std::move(observer);
@@ -158,14 +219,32 @@ class SqliteLedger final : public Ledger {
   int schema_version() const override { return LatestSchemaVersion(); }
 
  private:
-  absl::StatusOr<CreateOutcome> CreateLocked(const Deployment& deployment, PayloadOf payload)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
-  absl::StatusOr<Deployment> UpdateLocked(const Deployment& deployment, int64_t expected_sequence,
-                                          PayloadOf payload)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  // One transaction: what `write` does, then its events are announced.
+  template <typename Answer, typename Function>
+  absl::StatusOr<Answer> Write(const Function& write) ABSL_LOCKS_EXCLUDED(write_mutex_) {
+    absl::MutexLock lock(&write_mutex_);
+    std::vector<EventRecord> events;
+    absl::StatusOr<Answer> answer = WriteLocked<Answer>(write, events);
+    NoteWrite(answer.status());
+    if (!answer.ok()) return answer;
+    for (const EventRecord& event : events) Announce(event);
+    return answer;
+  }
+  template <typename Answer, typename Function>
+  absl::StatusOr<Answer> WriteLocked(const Function& write, std::vector<EventRecord>& events)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_) {
+    ASSIGN_OR_RETURN(SqliteTransaction transaction,
+                     SqliteTransaction::Begin(*writer_, SqliteTransaction::Kind::kImmediate));
+    ASSIGN_OR_RETURN(Answer answer,
+                     write(WriteScope{*writer_, clock_.Now(), batch_payload_, events}));
+    RETURN_IF_ERROR(transaction.Commit());
+    return answer;
+  }
+  // Several reads of one moment.
+  absl::StatusOr<SqliteTransaction> BeginRead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(read_mutex_) {
+    return SqliteTransaction::Begin(*reader_, SqliteTransaction::Kind::kRead);
+  }
   absl::Status ForgetLocked(const std::string& deployment_id, int attempt)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
-  absl::StatusOr<EventRecord> AppendLocked(const EventDraft& draft)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   void Announce(const EventRecord& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_) {
     if (observer_) observer_(event);
@@ -191,54 +270,20 @@ class SqliteLedger final : public Ledger {
   absl::Mutex write_mutex_ ABSL_ACQUIRED_BEFORE(read_mutex_);
   std::unique_ptr<SqliteDatabase> writer_ ABSL_GUARDED_BY(write_mutex_);
   std::function<void(const EventRecord&)> observer_ ABSL_GUARDED_BY(write_mutex_);
+  BatchPayload batch_payload_ ABSL_GUARDED_BY(write_mutex_) = [](const Batch& batch) {
+    return absl::StrCat(batch.id, " ", static_cast<int>(batch.state), " ", batch.sequence);
+  };
   bool disk_refused_ ABSL_GUARDED_BY(write_mutex_) = false;
 
   absl::Mutex read_mutex_;
   std::unique_ptr<SqliteDatabase> reader_ ABSL_GUARDED_BY(read_mutex_);
 };
 
-absl::StatusOr<Ledger::CreateOutcome> SqliteLedger::CreateLocked(const Deployment& deployment,
-                                                                 PayloadOf payload) {
-  ASSIGN_OR_RETURN(SqliteTransaction transaction,
-                   SqliteTransaction::Begin(*writer_, SqliteTransaction::Kind::kImmediate));
-  ASSIGN_OR_RETURN(DeploymentWrite write,
-                   WriteNewDeployment(*writer_, deployment, payload, clock_.Now()));
-  if (!write.event.has_value()) {
-    return CreateOutcome{.deployment = std::move(write.deployment), .repeated = true};
-  }
-  RETURN_IF_ERROR(transaction.Commit());
-  Announce(*write.event);
-  return CreateOutcome{.deployment = std::move(write.deployment), .repeated = false};
-}
-
-absl::StatusOr<Deployment> SqliteLedger::UpdateLocked(const Deployment& deployment,
-                                                      int64_t expected_sequence,
-                                                      PayloadOf payload) {
-  ASSIGN_OR_RETURN(SqliteTransaction transaction,
-                   SqliteTransaction::Begin(*writer_, SqliteTransaction::Kind::kImmediate));
-  ASSIGN_OR_RETURN(
-      DeploymentWrite write,
-      WriteDeploymentUpdate(*writer_, deployment, expected_sequence, payload, clock_.Now()));
-  RETURN_IF_ERROR(transaction.Commit());
-  if (write.event.has_value()) Announce(*write.event);
-  return std::move(write.deployment);
-}
-
 absl::Status SqliteLedger::ForgetLocked(const std::string& deployment_id, int attempt) {
   ASSIGN_OR_RETURN(SqliteTransaction transaction,
                    SqliteTransaction::Begin(*writer_, SqliteTransaction::Kind::kImmediate));
   RETURN_IF_ERROR(DeleteDueRecord(*writer_, deployment_id, attempt));
   return transaction.Commit();
-}
-
-absl::StatusOr<EventRecord> SqliteLedger::AppendLocked(const EventDraft& draft) {
-  ASSIGN_OR_RETURN(SqliteTransaction transaction,
-                   SqliteTransaction::Begin(*writer_, SqliteTransaction::Kind::kImmediate));
-  ASSIGN_OR_RETURN(ChainHead head, ReadChainHead(*writer_));
-  ASSIGN_OR_RETURN(EventRecord event, AppendToChain(*writer_, head, draft, clock_.Now()));
-  RETURN_IF_ERROR(transaction.Commit());
-  Announce(event);
-  return event;
 }
 
 absl::StatusOr<VerifyResult> SqliteLedger::Verify() {

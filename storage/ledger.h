@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "storage/batch_ledger.h"
 
 namespace kiln::storage {
 
@@ -39,6 +40,8 @@ struct Deployment {
   std::string expiry_date;
   std::string bundle_id;
   std::string requested_port;  // a port's name, or "any"
+  std::string batch_id;        // the batch that made it; empty for an order of its own
+  int batch_slot = 0;          // its place there, from 1; set by the ledger
   std::string port;            // empty until it runs
   DeploymentState state = DeploymentState::kPending;
   int step = 0;  // kiln.v1.Step
@@ -108,6 +111,7 @@ struct DeploymentQuery {
   // Part of customer id, organization, application, MAC, SSID or id, without regard to the case of
   // ASCII letters. Walks the history where it is rare.
   std::string text;
+  std::string batch_id;
   // Page cursor: only deployments older than this one (by creation time, then
   // id). Empty: from the newest.
   std::string older_than_id;
@@ -159,7 +163,7 @@ using PayloadOf = absl::FunctionRef<std::string(const Deployment&)>;
 // use a connection of their own. Created once by main. Errors:
 // LedgerWriteFailed, DiskFull, LedgerDamaged (typed), NOT_FOUND,
 // ALREADY_EXISTS.
-class Ledger {
+class Ledger : public BatchLedger {
  public:
   // Opens or creates `path` (mode 0600), migrates it, and runs quick_check.
   // LedgerDamaged, with a sentence that says what to do, changes nothing.
@@ -170,14 +174,15 @@ class Ledger {
   static absl::StatusOr<std::unique_ptr<Ledger>> Open(const std::string& path, base::Clock& clock);
   static absl::StatusOr<std::unique_ptr<Ledger>> Open(const std::string& path, base::Clock& clock,
                                                       const LedgerOptions& options);
-  virtual ~Ledger() = default;
 
   struct CreateOutcome {
     Deployment deployment;
     bool repeated = false;  // the request id was known, with the same digest
   };
   // One transaction: the row and its event. A known request_id with another
-  // digest: RequestConflict.
+  // digest: RequestConflict. With a `batch_id` the ledger picks a free slot of the batch, whose
+  // bundle and customer replace the order's, and the batch's event follows: BatchNotFound;
+  // BatchStateWrong when it takes no boards or has no free slot.
   virtual absl::StatusOr<CreateOutcome> CreateDeployment(const Deployment& deployment,
                                                          PayloadOf payload) = 0;
 
@@ -187,7 +192,8 @@ class Ledger {
   // FAILED_PRECONDITION when another deployment runs on the same port. The order (ids, customer,
   // bundle, requested port, creation time) cannot change: INVALID_ARGUMENT. An empty wifi_password
   // keeps the stored one; the answer has it. INTERNAL when the payload or the due record holds the
-  // password.
+  // password. Of a deployment in a batch also BoardAlreadyMade when its MAC holds another slot, and
+  // BatchSlotTaken or BatchStateWrong when it wants its slot back (see SettleSlot).
   virtual absl::StatusOr<Deployment> UpdateDeployment(const Deployment& deployment,
                                                       int64_t expected_sequence,
                                                       PayloadOf payload) = 0;

@@ -376,7 +376,7 @@ TEST_F(LedgerTest, AClockSetBackDoesNotBreakTheOrder) {
 TEST_F(LedgerTest, AHealthyLedgerSaysSo) {
   EXPECT_TRUE(ledger_->CheckHealth().ok()) << ledger_->CheckHealth();
   EXPECT_EQ(*ledger_->LastSequence(), 0);
-  EXPECT_EQ(ledger_->schema_version(), 3);
+  EXPECT_EQ(ledger_->schema_version(), 4);
   EXPECT_THAT(Ledger::SqliteVersion(), ::testing::StartsWith("3."));
 }
 

@@ -127,7 +127,73 @@ CREATE TABLE due_records(
 ) STRICT, WITHOUT ROWID;
 )sql";
 
-constexpr const char* kMigrations[] = {kSchema1, kSchema2, kSchema3};
+// Schema 4: batches. A slot is a row, which one deployment holds or none: there can be no more of
+// them than the batch was ordered with, no deployment in two, and no board twice in one batch.
+constexpr char kSchema4[] = R"sql(
+CREATE TABLE batches(
+  id TEXT NOT NULL PRIMARY KEY CHECK(id <> ''),
+  request_id TEXT NOT NULL UNIQUE CHECK(request_id <> ''),
+  request_digest BLOB NOT NULL,
+  bundle_id TEXT NOT NULL,
+  ports TEXT NOT NULL CHECK(ports <> ''),
+  count INTEGER NOT NULL CHECK(count >= 1),
+  one_customer INTEGER NOT NULL CHECK(one_customer IN (0, 1)),
+  state INTEGER NOT NULL CHECK(state BETWEEN 1 AND 4),
+  create_time_us INTEGER NOT NULL,
+  update_time_us INTEGER NOT NULL,
+  end_time_us INTEGER,
+  sequence INTEGER NOT NULL REFERENCES events(sequence)
+) STRICT;
+CREATE INDEX batches_by_time ON batches(create_time_us, id);
+CREATE INDEX batches_by_state ON batches(state, create_time_us, id);
+CREATE TRIGGER batches_keep_their_order BEFORE UPDATE ON batches
+WHEN NEW.id <> OLD.id OR NEW.request_id <> OLD.request_id
+  OR NEW.request_digest <> OLD.request_digest OR NEW.bundle_id <> OLD.bundle_id
+  OR NEW.ports <> OLD.ports OR NEW.count <> OLD.count OR NEW.one_customer <> OLD.one_customer
+  OR NEW.create_time_us <> OLD.create_time_us
+BEGIN SELECT RAISE(ABORT, 'the order of a batch is never changed'); END;
+CREATE TRIGGER batches_are_never_deleted BEFORE DELETE ON batches
+BEGIN SELECT RAISE(ABORT, 'batches are never deleted'); END;
+
+CREATE TABLE batch_slots(
+  batch_id TEXT NOT NULL REFERENCES batches(id),
+  slot INTEGER NOT NULL CHECK(slot >= 1),
+  organization TEXT NOT NULL,
+  customer_id TEXT NOT NULL,
+  application_name TEXT NOT NULL,
+  expiry_date TEXT NOT NULL,
+  deployment_id TEXT UNIQUE REFERENCES deployments(id),
+  mac TEXT NOT NULL DEFAULT '' CHECK(mac = '' OR deployment_id IS NOT NULL),
+  PRIMARY KEY(batch_id, slot)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX batch_slots_one_per_board ON batch_slots(batch_id, mac) WHERE mac <> '';
+CREATE TRIGGER batch_slots_are_as_many_as_ordered BEFORE INSERT ON batch_slots
+WHEN NEW.slot > (SELECT count FROM batches WHERE id = NEW.batch_id)
+BEGIN SELECT RAISE(ABORT, 'a batch has no more slots than were ordered'); END;
+CREATE TRIGGER batch_slots_keep_their_customer BEFORE UPDATE ON batch_slots
+WHEN NEW.batch_id <> OLD.batch_id OR NEW.slot <> OLD.slot
+  OR NEW.organization <> OLD.organization OR NEW.customer_id <> OLD.customer_id
+  OR NEW.application_name <> OLD.application_name OR NEW.expiry_date <> OLD.expiry_date
+BEGIN SELECT RAISE(ABORT, 'the customer of a slot is never changed'); END;
+CREATE TRIGGER batch_slots_are_never_deleted BEFORE DELETE ON batch_slots
+BEGIN SELECT RAISE(ABORT, 'slots of batches are never deleted'); END;
+
+CREATE TABLE batch_allowed(
+  batch_id TEXT NOT NULL REFERENCES batches(id),
+  mac TEXT NOT NULL CHECK(mac <> ''),
+  PRIMARY KEY(batch_id, mac)
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE deployments ADD COLUMN batch_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE deployments ADD COLUMN
+  batch_slot INTEGER NOT NULL DEFAULT 0 CHECK(batch_slot >= 0);
+CREATE INDEX deployments_by_batch ON deployments(batch_id, create_time_us, id);
+CREATE TRIGGER deployments_keep_their_batch BEFORE UPDATE ON deployments
+WHEN NEW.batch_id <> OLD.batch_id OR NEW.batch_slot <> OLD.batch_slot
+BEGIN SELECT RAISE(ABORT, 'the batch of a deployment is never changed'); END;
+)sql";
+
+constexpr const char* kMigrations[] = {kSchema1, kSchema2, kSchema3, kSchema4};
 
 }  // namespace
 

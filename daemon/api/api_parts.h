@@ -16,6 +16,7 @@
 #include "daemon/esp/flasher.h"
 #include "daemon/firmware/build/builder.h"
 #include "daemon/firmware/bundle_store.h"
+#include "daemon/pipeline/batches.h"
 #include "daemon/pipeline/scheduler.h"
 #include "daemon/telemetry/health.h"
 #include "daemon/telemetry/metrics.h"
@@ -51,6 +52,7 @@ struct ApiParts {
   firmware::BundleStore* bundles = nullptr;
   firmware::Builder* builder = nullptr;
   pipeline::Scheduler* scheduler = nullptr;
+  pipeline::Batches* batches = nullptr;
   EventHub* hub = nullptr;
   telemetry::HealthMonitor* health = nullptr;
   telemetry::Metrics* metrics = nullptr;

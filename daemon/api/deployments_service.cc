@@ -6,7 +6,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "base/status_macros.h"
@@ -30,12 +29,6 @@ constexpr size_t kMaxReasonBytes = 300;
 // As the contract has it.
 constexpr size_t kMaxFilterTextBytes = 100;
 
-// "bundles/{id}", or the id or a prefix of it alone.
-absl::StatusOr<std::string> BundleId(const std::string& bundle, absl::string_view field) {
-  if (absl::StrContains(bundle, "/")) return ParseResourceName(bundle, "bundles", field);
-  return ParseResourceName(absl::StrCat("bundles/", bundle), "bundles", field);
-}
-
 absl::Status ApplyFilter(const v1::DeploymentFilter& filter, storage::DeploymentQuery& query) {
   for (const int state : filter.states()) {
     if (!v1::Deployment::State_IsValid(state) || state == v1::Deployment::STATE_UNSPECIFIED) {
@@ -48,7 +41,10 @@ absl::Status ApplyFilter(const v1::DeploymentFilter& filter, storage::Deployment
   query.mac = absl::AsciiStrToLower(filter.mac());
   query.port = filter.port();
   if (!filter.bundle().empty()) {
-    ASSIGN_OR_RETURN(query.bundle_id, BundleId(filter.bundle(), "filter.bundle"));
+    ASSIGN_OR_RETURN(query.bundle_id, BundleIdOf(filter.bundle(), "filter.bundle"));
+  }
+  if (!filter.batch().empty()) {
+    ASSIGN_OR_RETURN(query.batch_id, ParseResourceName(filter.batch(), "batches", "filter.batch"));
   }
   if (filter.has_created_after()) {
     ASSIGN_OR_RETURN(query.created_after, TimeOf(filter.created_after(), "filter.created_after"));
@@ -82,7 +78,7 @@ absl::StatusOr<v1::Deployment> DeploymentsService::Create(
   order.request_id = absl::AsciiStrToLower(request.request_id());
   order.customer = {request.customer().organization(), request.customer().customer_id(),
                     request.customer().application_name(), request.customer().expiry_date()};
-  ASSIGN_OR_RETURN(order.bundle, BundleId(request.bundle(), "bundle"));
+  ASSIGN_OR_RETURN(order.bundle, BundleIdOf(request.bundle(), "bundle"));
   order.port = request.port();
   ASSIGN_OR_RETURN(const storage::Deployment deployment,
                    parts_.scheduler->Create(order, request.validate_only()));

@@ -21,6 +21,14 @@ inline constexpr char kCancelDeployment[] = "kiln.v1.Deployments/CancelDeploymen
 inline constexpr char kRetryDeployment[] = "kiln.v1.Deployments/RetryDeployment";
 inline constexpr char kRevealCredentials[] = "kiln.v1.Deployments/RevealCredentials";
 inline constexpr char kGetRecord[] = "kiln.v1.Deployments/GetRecord";
+inline constexpr char kCreateBatch[] = "kiln.v1.Batches/CreateBatch";
+inline constexpr char kGetBatch[] = "kiln.v1.Batches/GetBatch";
+inline constexpr char kListBatches[] = "kiln.v1.Batches/ListBatches";
+inline constexpr char kPauseBatch[] = "kiln.v1.Batches/PauseBatch";
+inline constexpr char kResumeBatch[] = "kiln.v1.Batches/ResumeBatch";
+inline constexpr char kEndBatch[] = "kiln.v1.Batches/EndBatch";
+inline constexpr char kAllowBatchBoard[] = "kiln.v1.Batches/AllowBatchBoard";
+inline constexpr char kListBatchSlots[] = "kiln.v1.Batches/ListBatchSlots";
 inline constexpr char kImportBundle[] = "kiln.v1.Firmware/ImportBundle";
 inline constexpr char kBuildBundle[] = "kiln.v1.Firmware/BuildBundle";
 inline constexpr char kListBundles[] = "kiln.v1.Firmware/ListBundles";
@@ -33,7 +41,8 @@ inline constexpr const char* kAllMethods[] = {
     kListBoards,    kGetBoard,        kIdentifyBoard,    kPowerCycleBoard, kCreateDeployment,
     kGetDeployment, kListDeployments, kCancelDeployment, kRetryDeployment, kRevealCredentials,
     kImportBundle,  kListBundles,     kGetBundle,        kRetireBundle,    kGetStatistics,
-    kGetRecord,     kBuildBundle,
+    kGetRecord,     kCreateBatch,     kGetBatch,         kListBatches,     kPauseBatch,
+    kResumeBatch,   kEndBatch,        kAllowBatchBoard,  kListBatchSlots,  kBuildBundle,
 };
 
 }  // namespace kiln::api

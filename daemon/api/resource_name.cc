@@ -5,6 +5,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "daemon/api/rpc_error.h"
@@ -31,6 +32,11 @@ absl::StatusOr<std::string> ParseResourceName(absl::string_view name, absl::stri
     return FieldError(field, absl::StrCat("must be \"", prefix, "{id}\""));
   }
   return std::string(name.substr(prefix.size()));
+}
+
+absl::StatusOr<std::string> BundleIdOf(const std::string& bundle, absl::string_view field) {
+  if (absl::StrContains(bundle, "/")) return ParseResourceName(bundle, "bundles", field);
+  return ParseResourceName(absl::StrCat("bundles/", bundle), "bundles", field);
 }
 
 absl::Status CheckRequestId(absl::string_view request_id) {

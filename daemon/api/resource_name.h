@@ -14,6 +14,9 @@ namespace kiln::api {
 absl::StatusOr<std::string> ParseResourceName(absl::string_view name, absl::string_view collection,
                                               absl::string_view field = "name");
 
+// The id in "bundles/{id}", or the id or a prefix of it alone.
+absl::StatusOr<std::string> BundleIdOf(const std::string& bundle, absl::string_view field);
+
 // A UUID in its 36-character form, any version, as request ids are (AIP-155). RequestInvalid
 // otherwise.
 absl::Status CheckRequestId(absl::string_view request_id);

@@ -13,6 +13,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/status_macros.h"
+#include "daemon/api/batches_service.h"
 #include "daemon/api/boards_service.h"
 #include "daemon/api/deployments_service.h"
 #include "daemon/api/firmware_service.h"
@@ -38,7 +39,7 @@ constexpr int kBuildThreads = 1;
 constexpr size_t kBuildQueue = 2;
 
 constexpr const char* kServiceNames[] = {"kiln.v1.Station", "kiln.v1.Boards", "kiln.v1.Deployments",
-                                         "kiln.v1.Firmware"};
+                                         "kiln.v1.Batches", "kiln.v1.Firmware"};
 
 class GrpcServer final : public Server {
  public:
@@ -71,6 +72,7 @@ class GrpcServer final : public Server {
     builder.RegisterService(&station_);
     builder.RegisterService(&boards_);
     builder.RegisterService(&deployments_);
+    builder.RegisterService(&batches_);
     builder.RegisterService(&firmware_);
 
     // Nobody but the station's own user may connect between bind and chmod. The mask is the whole
@@ -133,6 +135,7 @@ class GrpcServer final : public Server {
   StationService station_{parts_};
   BoardsService boards_{parts_};
   DeploymentsService deployments_{parts_};
+  BatchesService batches_{parts_};
   FirmwareService firmware_{parts_, options_.import_idle_timeout};
   bool stopped_ = false;
   int tls_port_ = 0;

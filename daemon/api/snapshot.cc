@@ -10,6 +10,7 @@
 #include "daemon/api/lookup.h"
 #include "daemon/api/resource_name.h"
 #include "daemon/api/rpc_error.h"
+#include "daemon/pipeline/batches.h"
 #include "daemon/pipeline/messages.h"
 
 namespace kiln::api {
@@ -20,6 +21,9 @@ constexpr int kEndedDeployments = 100;
 // Keeps the snapshot below gRPC's usual message limit of 4 MiB (about 1 KiB each); the pipeline's
 // own bound on waiting orders is lower by default.
 constexpr int kOpenDeployments = 3000;
+// Likewise, of batches. More than a few are never open at once.
+constexpr int kOpenBatches = 200;
+constexpr int kEndedBatches = 10;
 
 absl::Status AddDeployments(const ApiParts& parts, const storage::DeploymentQuery& query,
                             v1::Snapshot& snapshot) {
@@ -27,6 +31,18 @@ absl::Status AddDeployments(const ApiParts& parts, const storage::DeploymentQuer
                    parts.ledger->ListDeployments(query));
   for (const storage::Deployment& deployment : found) {
     *snapshot.add_deployments() = pipeline::ToMessage(deployment);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AddBatches(const ApiParts& parts, v1::Snapshot& snapshot) {
+  using storage::BatchState;
+  const storage::BatchQuery queries[] = {
+      {.states = {BatchState::kActive, BatchState::kPaused}, .limit = kOpenBatches},
+      {.states = {BatchState::kCompleted, BatchState::kEnded}, .limit = kEndedBatches}};
+  for (const storage::BatchQuery& query : queries) {
+    ASSIGN_OR_RETURN(const std::vector<storage::Batch> found, parts.ledger->ListBatches(query));
+    for (const storage::Batch& batch : found) *snapshot.add_batches() = pipeline::ToMessage(batch);
   }
   return absl::OkStatus();
 }
@@ -82,6 +98,9 @@ absl::StatusOr<v1::Snapshot> TakeSnapshot(const ApiParts& parts, const EventSele
                     DeploymentState::kCanceled};
     ended.limit = kEndedDeployments;
     RETURN_IF_ERROR(AddDeployments(parts, ended, snapshot));
+  }
+  if (wants(v1::EVENT_KIND_BATCH)) {
+    RETURN_IF_ERROR(AddBatches(parts, snapshot));
   }
   if (wants(v1::EVENT_KIND_HEALTH)) *snapshot.mutable_health() = parts.health->Evaluate();
   return snapshot;

@@ -61,6 +61,14 @@ absl::Status CheckNotFinished(DeploymentContext& context, const std::string& mac
       "the board ", mac, " is the finished product of deployment ", finished.front().id));
 }
 
+// A board is made once in a batch, by one deployment at a time. The ledger decides, in the
+// transaction that gives the board to this deployment.
+absl::Status ClaimForBatch(DeploymentContext& context, const std::string& mac) {
+  if (context.row.batch_id.empty() || context.details.bound()) return absl::OkStatus();
+  context.row.mac = mac;
+  return context.Save();
+}
+
 // The plan: the bundle's images, shared, and the identity of this one board. Same row, same bytes.
 absl::Status CompletePlan(DeploymentContext& context) {
   const firmware::Partition* partition = context.bundle.identity_partition();
@@ -108,6 +116,7 @@ absl::Status RunIdentify(DeploymentContext& context) {
                                   context.port, " is ", mac));
   }
   RETURN_IF_ERROR(CheckNotFinished(context, mac));
+  RETURN_IF_ERROR(ClaimForBatch(context, mac));
   row.mac = mac;
   row.chip = chip;
   row.flash_size_bytes = facts.flash_size_bytes;

@@ -20,19 +20,6 @@
 namespace kiln::pipeline {
 namespace {
 
-void SetTime(google::protobuf::Timestamp* message, absl::Time time) {
-  // Truncated towards the past, so that nanos are never negative.
-  const int64_t micros = absl::ToUnixMicros(time);
-  int64_t seconds = micros / 1'000'000;
-  int64_t rest = micros % 1'000'000;
-  if (rest < 0) {
-    rest += 1'000'000;
-    --seconds;
-  }
-  message->set_seconds(seconds);
-  message->set_nanos(static_cast<int32_t>(rest * 1000));
-}
-
 bool IsSet(absl::Time time) { return time > absl::UnixEpoch() && time < absl::InfiniteFuture(); }
 
 v1::Deployment::State StateOf(storage::DeploymentState state) {
@@ -94,6 +81,19 @@ std::string SubtypeName(uint8_t type, uint8_t subtype) {
 
 }  // namespace
 
+void SetTimestamp(google::protobuf::Timestamp* message, absl::Time time) {
+  // Truncated towards the past, so that nanos are never negative.
+  const int64_t micros = absl::ToUnixMicros(time);
+  int64_t seconds = micros / 1'000'000;
+  int64_t rest = micros % 1'000'000;
+  if (rest < 0) {
+    rest += 1'000'000;
+    --seconds;
+  }
+  message->set_seconds(seconds);
+  message->set_nanos(static_cast<int32_t>(rest * 1000));
+}
+
 v1::Failure ToMessage(errors::ErrorCode code, const std::string& detail) {
   return errors::FailureMessage(code, detail, kMaxDetailBytes);
 }
@@ -136,14 +136,20 @@ v1::Deployment ToMessage(const storage::Deployment& deployment) {
   }
   message.set_record_path(deployment.record_path);
   if (IsSet(deployment.create_time)) {
-    SetTime(message.mutable_create_time(), deployment.create_time);
+    SetTimestamp(message.mutable_create_time(), deployment.create_time);
   }
   if (IsSet(deployment.update_time)) {
-    SetTime(message.mutable_update_time(), deployment.update_time);
+    SetTimestamp(message.mutable_update_time(), deployment.update_time);
   }
-  if (IsSet(deployment.start_time)) SetTime(message.mutable_start_time(), deployment.start_time);
-  if (IsSet(deployment.end_time)) SetTime(message.mutable_end_time(), deployment.end_time);
+  if (IsSet(deployment.start_time)) {
+    SetTimestamp(message.mutable_start_time(), deployment.start_time);
+  }
+  if (IsSet(deployment.end_time)) SetTimestamp(message.mutable_end_time(), deployment.end_time);
   message.set_sequence(deployment.sequence);
+  if (!deployment.batch_id.empty()) {
+    message.set_batch(absl::StrCat("batches/", deployment.batch_id));
+    message.set_batch_slot(deployment.batch_slot);
+  }
   return message;
 }
 
@@ -188,7 +194,7 @@ v1::Board ToMessage(const boards::BoardInfo& board, const std::string& running) 
   } else {
     message.set_state(v1::Board::STATE_READY);
   }
-  if (IsSet(board.change_time)) SetTime(message.mutable_change_time(), board.change_time);
+  if (IsSet(board.change_time)) SetTimestamp(message.mutable_change_time(), board.change_time);
   if (board.usb.has_value()) *message.mutable_usb() = ToMessage(*board.usb);
   return message;
 }
@@ -224,7 +230,7 @@ v1::Bundle ToMessage(const firmware::Bundle& bundle) {
     (*provenance->mutable_facts())[key] = value;
   }
   message.set_state(bundle.retired ? v1::Bundle::STATE_RETIRED : v1::Bundle::STATE_ACTIVE);
-  if (IsSet(bundle.create_time)) SetTime(message.mutable_create_time(), bundle.create_time);
+  if (IsSet(bundle.create_time)) SetTimestamp(message.mutable_create_time(), bundle.create_time);
   return message;
 }
 
@@ -233,7 +239,7 @@ absl::StatusOr<v1::Event> ToMessage(const storage::EventRecord& record) {
   // One bad row must not close the streams that pass it: its number, time and kind still stand.
   if (!event.ParseFromString(record.payload)) event.Clear();
   event.set_sequence(record.sequence);
-  SetTime(event.mutable_time(), record.time);
+  SetTimestamp(event.mutable_time(), record.time);
   if (v1::EventKind_IsValid(record.kind)) event.set_kind(static_cast<v1::EventKind>(record.kind));
   return event;
 }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "daemon/boards/registry.h"
 #include "daemon/firmware/bundle.h"
 #include "errors/error.h"
@@ -28,6 +29,9 @@ v1::Bundle ToMessage(const firmware::Bundle& bundle);
 // The stored event with its sequence and time filled in; without a body when the payload does not
 // parse.
 absl::StatusOr<v1::Event> ToMessage(const storage::EventRecord& record);
+
+// In whole microseconds.
+void SetTimestamp(google::protobuf::Timestamp* message, absl::Time time);
 
 // Drafts for the ledger.
 storage::EventDraft DraftOf(const v1::Event& event, const std::string& subject);

@@ -93,6 +93,39 @@ class SwitchedLedger final : public storage::Ledger {
   }
   absl::StatusOr<int64_t> LastSequence() override { return real_.LastSequence(); }
   absl::StatusOr<int64_t> FirstSequence() override { return real_.FirstSequence(); }
+  absl::StatusOr<BatchOutcome> CreateBatch(
+      const storage::Batch& batch, const std::vector<storage::BatchCustomer>& customers) override {
+    return real_.CreateBatch(batch, customers);
+  }
+  absl::StatusOr<storage::Batch> ChangeBatch(const std::string& id,
+                                             storage::BatchChange change) override {
+    return real_.ChangeBatch(id, change);
+  }
+  absl::StatusOr<storage::Batch> AllowBatchBoard(const std::string& id,
+                                                 const std::string& mac) override {
+    return real_.AllowBatchBoard(id, mac);
+  }
+  absl::StatusOr<storage::Batch> GetBatch(const std::string& id) override {
+    return real_.GetBatch(id);
+  }
+  absl::StatusOr<storage::Batch> FindBatchByRequest(const std::string& request_id) override {
+    return real_.FindBatchByRequest(request_id);
+  }
+  absl::StatusOr<std::vector<storage::Batch>> ListBatches(
+      const storage::BatchQuery& query) override {
+    return real_.ListBatches(query);
+  }
+  absl::StatusOr<std::vector<storage::Batch>> FindBatchesThatTakeBoards() override {
+    return real_.FindBatchesThatTakeBoards();
+  }
+  absl::StatusOr<std::vector<storage::BatchSlot>> ListBatchSlots(const std::string& id,
+                                                                 int after_slot,
+                                                                 int limit) override {
+    return real_.ListBatchSlots(id, after_slot, limit);
+  }
+  void SetBatchPayload(storage::BatchPayload payload) override {
+    real_.SetBatchPayload(std::move(payload));
+  }
   void SetCommitObserver(std::function<void(const storage::EventRecord&)> observer) override {
     real_.SetCommitObserver(std::move(observer));
   }

@@ -62,7 +62,7 @@ void SchedulerImpl::Release(const JobPtr& job, const storage::Deployment& row) {
     absl::MutexLock lock(&mutex_);
     job->held = false;
   }
-  Dispatch();
+  FindWork();
 }
 
 void SchedulerImpl::Remove(const JobPtr& job) {
@@ -87,7 +87,7 @@ std::optional<SchedulerImpl::Place> SchedulerImpl::PickPlace(
     if (!job.port.empty() && board.port != job.port) continue;
     if (!board.present || !board.usable.ok()) continue;
     const Slot& slot = slots_[board.port];
-    if (!slot.idle()) continue;
+    if (!slot.idle() || !HasRoom(board, boards)) continue;
     if (job.port.empty()) {
       if (!board.chip.empty() && !job.chip.empty() && board.chip != job.chip) continue;
       if (slot.used_arrival == board.arrival && !shared_.options.any_takes_used_boards) continue;
@@ -95,6 +95,27 @@ std::optional<SchedulerImpl::Place> SchedulerImpl::PickPlace(
     return Place{.port = board.port, .arrival = board.arrival};
   }
   return std::nullopt;
+}
+
+bool SchedulerImpl::HasRoom(const boards::BoardInfo& board,
+                            const std::vector<boards::BoardInfo>& boards) const {
+  const PipelineOptions& options = shared_.options;
+  const auto is_running = [this](const std::string& port) {
+    mutex_.AssertHeld();
+    const auto slot = slots_.find(port);
+    return slot != slots_.end() && slot->second.job != nullptr;
+  };
+  if (options.max_running > 0) {
+    const auto running = std::count_if(slots_.begin(), slots_.end(), [](const auto& entry) {
+      return entry.second.job != nullptr;
+    });
+    if (running >= options.max_running) return false;
+  }
+  if (options.max_running_per_hub <= 0 || !board.usb.has_value()) return true;
+  const auto at_hub = std::count_if(boards.begin(), boards.end(), [&](const auto& other) {
+    return other.usb.has_value() && other.usb->hub == board.usb->hub && is_running(other.port);
+  });
+  return at_hub < options.max_running_per_hub;
 }
 
 void SchedulerImpl::Dispatch() {
@@ -148,7 +169,7 @@ void SchedulerImpl::OnIdle(const std::string& port) {
     }
   }
   if (!cancelled.empty()) Cancel(cancelled).status().IgnoreError();
-  Dispatch();
+  FindWork();
 }
 
 // ---- Start and stop --------------------------------------------------------------------------
@@ -171,7 +192,7 @@ absl::Status SchedulerImpl::Start() {
     absl::MutexLock lock(&mutex_);
     started_ = true;
   }
-  Dispatch();
+  FindWork();
   return absl::OkStatus();
 }
 
@@ -292,7 +313,7 @@ absl::Status SchedulerImpl::WithIdlePort(const std::string& port,
     absl::MutexLock lock(&mutex_);
     slots_[board.port].borrowed = false;
   }
-  Dispatch();
+  FindWork();
   return status;
 }
 

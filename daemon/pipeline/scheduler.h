@@ -16,6 +16,7 @@
 #include "daemon/esp/port_profile.h"
 #include "daemon/firmware/bundle_store.h"
 #include "daemon/identity/identity.h"
+#include "daemon/pipeline/batches.h"
 #include "daemon/records/record.h"
 #include "daemon/telemetry/logging.h"
 #include "daemon/telemetry/metrics.h"
@@ -70,6 +71,10 @@ struct PipelineOptions {
   // unplugged since, or one whose MAC the ledger knows from a success. Off: a finished product is
   // never overwritten by the next customer's order, unless that names its port.
   bool any_takes_used_boards = false;
+  // Deployments at once: in all, and of boards at one USB hub. 0: as many as there are ports.
+  int max_running = 0;
+  int max_running_per_hub = 0;
+  BatchPortRules batch_ports;
   StepTimeouts timeouts;
   ConfirmOptions confirm;
   identity::IdentityOptions identity;
@@ -152,6 +157,9 @@ class Scheduler {
   virtual std::string RunningOn(const std::string& port) const = 0;
   // A board arrived or left; wakes whoever waits for it. Called from the registry's observer.
   virtual void OnBoardChange(const boards::BoardInfo& board) = 0;
+  // Something that is not a board may let work begin: a batch was ordered or resumed, or the ledger
+  // works again.
+  virtual void LookForWork() {}
   virtual bool draining() const = 0;
 };
 

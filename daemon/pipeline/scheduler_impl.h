@@ -32,7 +32,7 @@ void SetCanceled(storage::Deployment& row, absl::Time now, absl::string_view det
 
 // The scheduler as it is built: the queue of waiting deployments, a slot for each port, and one
 // lock over both, which is never held while the ledger, the registry or a board is asked. Orders
-// are in scheduler_orders.cc, everything else in scheduler.cc.
+// are in scheduler_orders.cc, batches in scheduler_batches.cc, everything else in scheduler.cc.
 class SchedulerImpl final : public Scheduler {
  public:
   SchedulerImpl(const PipelineParts& parts, const PipelineOptions& options,
@@ -66,7 +66,8 @@ class SchedulerImpl final : public Scheduler {
   absl::Status WithIdlePort(const std::string& port,
                             const std::function<absl::Status()>& use) override;
   std::string RunningOn(const std::string& port) const override;
-  void OnBoardChange(const boards::BoardInfo&) override { Dispatch(); }
+  void OnBoardChange(const boards::BoardInfo&) override { FindWork(); }
+  void LookForWork() override { FindWork(); }
   bool draining() const override {
     absl::MutexLock lock(&mutex_);
     return draining_;
@@ -83,10 +84,15 @@ class SchedulerImpl final : public Scheduler {
     JobPtr job;
     bool borrowed = false;      // by WithIdlePort
     uint64_t used_arrival = 0;  // the arrival whose board has been through a deployment
+    // The arrival whose board was taken once more because its batch allows it.
+    uint64_t allowed_arrival = 0;
+    bool promised = false;  // a batch's deployment for this port is about to be stored
 
     bool idle() const { return job == nullptr && !borrowed; }
   };
 
+  // Dispatch, then whatever batches can take, until neither finds anything.
+  void FindWork() ABSL_LOCKS_EXCLUDED(mutex_);
   // Gives waiting deployments to idle ports that have a board. Called whenever that may have become
   // possible; from any thread, without the lock.
   void Dispatch() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -97,6 +103,22 @@ class SchedulerImpl final : public Scheduler {
   // Where `job` can run now.
   std::optional<Place> PickPlace(const Job& job, const std::vector<boards::BoardInfo>& boards)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether the limits on deployments at once let another one begin at the port of `board`.
+  bool HasRoom(const boards::BoardInfo& board, const std::vector<boards::BoardInfo>& boards) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // Makes a deployment for each free board that a batch takes.
+  void ServeBatches() ABSL_LOCKS_EXCLUDED(mutex_);
+  void ServeBatch(const storage::Batch& batch, const std::vector<boards::BoardInfo>& boards)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // Whether a batch may take this board; `allowed_macs` may be taken although they were used.
+  bool IsFreeForBatch(const boards::BoardInfo& board, const std::vector<boards::BoardInfo>& boards,
+                      const std::vector<std::string>& allowed_macs)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Stores the deployment of `batch` for this board; false when the batch cannot take any more now.
+  bool TakeBoard(const storage::Batch& batch, const boards::BoardInfo& board)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
   void OnIdle(const std::string& port) ABSL_LOCKS_EXCLUDED(mutex_);
   void BeginDrain() ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -127,6 +149,9 @@ class SchedulerImpl final : public Scheduler {
   bool started_ ABSL_GUARDED_BY(mutex_) = false;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
+  // A thread serves batches; another one's wish to do so makes it look once more.
+  bool serving_batches_ ABSL_GUARDED_BY(mutex_) = false;
+  bool serve_again_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace kiln::pipeline

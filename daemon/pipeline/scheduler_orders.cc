@@ -198,7 +198,7 @@ absl::StatusOr<storage::Deployment> SchedulerImpl::Cancel(const std::string& id)
       absl::MutexLock lock(&mutex_);
       waiting->held = false;
     }
-    Dispatch();
+    FindWork();
   }
   if (row.ok()) {
     shared_.parts.metrics->DeploymentEnded("canceled", absl::ZeroDuration(), false);

@@ -187,7 +187,9 @@ void Worker::EndFailed(DeploymentContext& context, const absl::Status& status, v
   row.error_detail = absl::StrCat(NameOf(step), ": ", std::string(status.message()),
                                   left.empty() ? "" : "; ", left);
   row.end_time = shared_.parts.clock->Now();
-  if (!Commit(context, /*record_due=*/true)) return;
+  // A refusal tells nothing of the board that its success has not told: it gets no record.
+  const bool record_due = code != errors::ErrorCode::kBoardAlreadyMade;
+  if (!Commit(context, record_due)) return;
   shared_.parts.metrics->DeploymentFailed(NameOf(step), errors::Lookup(code).error_class);
   shared_.parts.metrics->DeploymentEnded(
       state == DeploymentState::kFailed ? "failed" : "interrupted", SinceStart(context), false);

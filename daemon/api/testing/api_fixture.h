@@ -1,6 +1,7 @@
 #ifndef KILN_DAEMON_API_TESTING_API_FIXTURE_H_
 #define KILN_DAEMON_API_TESTING_API_FIXTURE_H_
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@
 #include "daemon/telemetry/prometheus_metrics.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "kiln/v1/batches.grpc.pb.h"
 #include "kiln/v1/boards.grpc.pb.h"
 #include "kiln/v1/deployments.grpc.pb.h"
 #include "kiln/v1/firmware.grpc.pb.h"
@@ -44,6 +46,8 @@ class ApiTest : public ::testing::Test {
     parts_.bundles = &bundles_;
     parts_.builder = &builder_;
     parts_.scheduler = &scheduler_;
+    parts_.batches = &batches_;
+    ledger_->SetBatchPayload(pipeline::BatchEventPayload);
     parts_.hub = &hub_;
     parts_.health = &health_;
     parts_.metrics = metrics_.get();
@@ -67,6 +71,7 @@ class ApiTest : public ::testing::Test {
     station_ = v1::Station::NewStub(channel_);
     board_stub_ = v1::Boards::NewStub(channel_);
     deployments_ = v1::Deployments::NewStub(channel_);
+    batch_stub_ = v1::Batches::NewStub(channel_);
     firmware_ = v1::Firmware::NewStub(channel_);
   }
 
@@ -122,6 +127,11 @@ class ApiTest : public ::testing::Test {
   FakeBundleStore bundles_;
   FakeBuilder builder_;
   FakeScheduler scheduler_{*ledger_};
+  pipeline::Batches batches_{
+      *ledger_, bundles_, base::SystemClock(), base::SystemRandom(), absl::UTCTimeZone(), [this] {
+        ++batch_changes_;
+      }};
+  std::atomic<int> batch_changes_ = 0;
   telemetry::HealthMonitor health_{{}, base::SystemClock(), *metrics_};
   absl::StatusOr<esp::BoardFacts> facts_ = esp::BoardFacts{
       .chip = esp::Chip::kEsp32C3, .mac = {0x7c, 0xdf, 0xa1, 0, 0, 1}, .flash_size_bytes = 4 << 20};
@@ -134,6 +144,7 @@ class ApiTest : public ::testing::Test {
   std::unique_ptr<v1::Station::Stub> station_;
   std::unique_ptr<v1::Boards::Stub> board_stub_;
   std::unique_ptr<v1::Deployments::Stub> deployments_;
+  std::unique_ptr<v1::Batches::Stub> batch_stub_;
   std::unique_ptr<v1::Firmware::Stub> firmware_;
 };
 

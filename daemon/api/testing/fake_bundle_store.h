@@ -28,6 +28,7 @@ class FakeBundleStore final : public firmware::BundleStore {
     bundle.id = base::HexOf(base::Sha256(base::AsBytes(package)));
     bundle.title = request.title;
     bundle.chip = esp::Chip::kEsp32C3;
+    bundle.partitions = {{"nvs", 1, 2, 0x9000, 0x6000, 0}};
     bundle.create_time = absl::UnixEpoch() + absl::Hours(1);
     absl::MutexLock lock(&mutex_);
     for (const firmware::Bundle& known : bundles_) {

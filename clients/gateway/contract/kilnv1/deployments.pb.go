@@ -324,7 +324,11 @@ type Deployment struct {
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,23,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	EndTime   *timestamppb.Timestamp `protobuf:"bytes,24,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	// Sequence number of the event that made this state.
-	Sequence      int64 `protobuf:"varint,25,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Sequence int64 `protobuf:"varint,25,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// "batches/{id}" that made this deployment, and the slot it was made for; empty and 0 for an order of
+	// its own.
+	Batch         string `protobuf:"bytes,26,opt,name=batch,proto3" json:"batch,omitempty"`
+	BatchSlot     int32  `protobuf:"varint,27,opt,name=batch_slot,json=batchSlot,proto3" json:"batch_slot,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -530,6 +534,20 @@ func (x *Deployment) GetEndTime() *timestamppb.Timestamp {
 func (x *Deployment) GetSequence() int64 {
 	if x != nil {
 		return x.Sequence
+	}
+	return 0
+}
+
+func (x *Deployment) GetBatch() string {
+	if x != nil {
+		return x.Batch
+	}
+	return ""
+}
+
+func (x *Deployment) GetBatchSlot() int32 {
+	if x != nil {
+		return x.BatchSlot
 	}
 	return 0
 }
@@ -881,7 +899,9 @@ type DeploymentFilter struct {
 	CreatedBefore *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=created_before,json=createdBefore,proto3" json:"created_before,omitempty"`
 	// Part of the customer's id, organization or application, of the MAC, the SSID or the deployment's id;
 	// capital and small Latin letters are the same. At most 100 bytes.
-	Text          string `protobuf:"bytes,8,opt,name=text,proto3" json:"text,omitempty"`
+	Text string `protobuf:"bytes,8,opt,name=text,proto3" json:"text,omitempty"`
+	// "batches/{id}".
+	Batch         string `protobuf:"bytes,9,opt,name=batch,proto3" json:"batch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -968,6 +988,13 @@ func (x *DeploymentFilter) GetCreatedBefore() *timestamppb.Timestamp {
 func (x *DeploymentFilter) GetText() string {
 	if x != nil {
 		return x.Text
+	}
+	return ""
+}
+
+func (x *DeploymentFilter) GetBatch() string {
+	if x != nil {
+		return x.Batch
 	}
 	return ""
 }
@@ -1345,7 +1372,7 @@ const file_kiln_v1_deployments_proto_rawDesc = "" +
 	"customerId\x12)\n" +
 	"\x10application_name\x18\x03 \x01(\tR\x0fapplicationName\x12\x1f\n" +
 	"\vexpiry_date\x18\x04 \x01(\tR\n" +
-	"expiryDate\"\xeb\b\n" +
+	"expiryDate\"\xa0\t\n" +
 	"\n" +
 	"Deployment\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
@@ -1378,7 +1405,10 @@ const file_kiln_v1_deployments_proto_rawDesc = "" +
 	"\n" +
 	"start_time\x18\x17 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
 	"\bend_time\x18\x18 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12\x1a\n" +
-	"\bsequence\x18\x19 \x01(\x03R\bsequence\"\x9a\x01\n" +
+	"\bsequence\x18\x19 \x01(\x03R\bsequence\x12\x14\n" +
+	"\x05batch\x18\x1a \x01(\tR\x05batch\x12\x1d\n" +
+	"\n" +
+	"batch_slot\x18\x1b \x01(\x05R\tbatchSlot\"\x9a\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATE_PENDING\x10\x01\x12\x11\n" +
@@ -1422,7 +1452,7 @@ const file_kiln_v1_deployments_proto_rawDesc = "" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x121\n" +
-	"\x06filter\x18\x03 \x01(\v2\x19.kiln.v1.DeploymentFilterR\x06filter\"\xbc\x02\n" +
+	"\x06filter\x18\x03 \x01(\v2\x19.kiln.v1.DeploymentFilterR\x06filter\"\xd2\x02\n" +
 	"\x10DeploymentFilter\x121\n" +
 	"\x06states\x18\x01 \x03(\x0e2\x19.kiln.v1.Deployment.StateR\x06states\x12\x1f\n" +
 	"\vcustomer_id\x18\x02 \x01(\tR\n" +
@@ -1432,7 +1462,8 @@ const file_kiln_v1_deployments_proto_rawDesc = "" +
 	"\x06bundle\x18\x05 \x01(\tR\x06bundle\x12?\n" +
 	"\rcreated_after\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\fcreatedAfter\x12A\n" +
 	"\x0ecreated_before\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\rcreatedBefore\x12\x12\n" +
-	"\x04text\x18\b \x01(\tR\x04text\"x\n" +
+	"\x04text\x18\b \x01(\tR\x04text\x12\x14\n" +
+	"\x05batch\x18\t \x01(\tR\x05batch\"x\n" +
 	"\x17ListDeploymentsResponse\x125\n" +
 	"\vdeployments\x18\x01 \x03(\v2\x13.kiln.v1.DeploymentR\vdeployments\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"-\n" +

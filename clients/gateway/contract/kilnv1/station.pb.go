@@ -33,6 +33,7 @@ const (
 	EventKind_EVENT_KIND_HEALTH      EventKind = 4
 	EventKind_EVENT_KIND_STATION     EventKind = 5
 	EventKind_EVENT_KIND_AUDIT       EventKind = 6
+	EventKind_EVENT_KIND_BATCH       EventKind = 7
 )
 
 // Enum value maps for EventKind.
@@ -45,6 +46,7 @@ var (
 		4: "EVENT_KIND_HEALTH",
 		5: "EVENT_KIND_STATION",
 		6: "EVENT_KIND_AUDIT",
+		7: "EVENT_KIND_BATCH",
 	}
 	EventKind_value = map[string]int32{
 		"EVENT_KIND_UNSPECIFIED": 0,
@@ -54,6 +56,7 @@ var (
 		"EVENT_KIND_HEALTH":      4,
 		"EVENT_KIND_STATION":     5,
 		"EVENT_KIND_AUDIT":       6,
+		"EVENT_KIND_BATCH":       7,
 	}
 )
 
@@ -769,8 +772,10 @@ type Snapshot struct {
 	LastSequence int64                  `protobuf:"varint,1,opt,name=last_sequence,json=lastSequence,proto3" json:"last_sequence,omitempty"`
 	Boards       []*Board               `protobuf:"bytes,2,rep,name=boards,proto3" json:"boards,omitempty"`
 	// All that are not ended, and the newest 100 that are.
-	Deployments   []*Deployment `protobuf:"bytes,3,rep,name=deployments,proto3" json:"deployments,omitempty"`
-	Health        *Health       `protobuf:"bytes,4,opt,name=health,proto3" json:"health,omitempty"`
+	Deployments []*Deployment `protobuf:"bytes,3,rep,name=deployments,proto3" json:"deployments,omitempty"`
+	Health      *Health       `protobuf:"bytes,4,opt,name=health,proto3" json:"health,omitempty"`
+	// All that are not ended, and the newest 10 that are.
+	Batches       []*Batch `protobuf:"bytes,5,rep,name=batches,proto3" json:"batches,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -833,6 +838,13 @@ func (x *Snapshot) GetHealth() *Health {
 	return nil
 }
 
+func (x *Snapshot) GetBatches() []*Batch {
+	if x != nil {
+		return x.Batches
+	}
+	return nil
+}
+
 // One fact in the ledger.
 type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -848,6 +860,7 @@ type Event struct {
 	//	*Event_Health
 	//	*Event_Station
 	//	*Event_Audit
+	//	*Event_Batch
 	Body          isEvent_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -965,6 +978,15 @@ func (x *Event) GetAudit() *AuditEvent {
 	return nil
 }
 
+func (x *Event) GetBatch() *Batch {
+	if x != nil {
+		if x, ok := x.Body.(*Event_Batch); ok {
+			return x.Batch
+		}
+	}
+	return nil
+}
+
 type isEvent_Body interface {
 	isEvent_Body()
 }
@@ -994,6 +1016,11 @@ type Event_Audit struct {
 	Audit *AuditEvent `protobuf:"bytes,9,opt,name=audit,proto3,oneof"`
 }
 
+type Event_Batch struct {
+	// The batch as this event left it.
+	Batch *Batch `protobuf:"bytes,10,opt,name=batch,proto3,oneof"`
+}
+
 func (*Event_Deployment) isEvent_Body() {}
 
 func (*Event_Board) isEvent_Body() {}
@@ -1005,6 +1032,8 @@ func (*Event_Health) isEvent_Body() {}
 func (*Event_Station) isEvent_Body() {}
 
 func (*Event_Audit) isEvent_Body() {}
+
+func (*Event_Batch) isEvent_Body() {}
 
 type StationEvent struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1655,7 +1684,7 @@ var File_kiln_v1_station_proto protoreflect.FileDescriptor
 
 const file_kiln_v1_station_proto_rawDesc = "" +
 	"\n" +
-	"\x15kiln/v1/station.proto\x12\akiln.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14kiln/v1/boards.proto\x1a\x19kiln/v1/deployments.proto\x1a\x16kiln/v1/firmware.proto\"\x13\n" +
+	"\x15kiln/v1/station.proto\x12\akiln.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15kiln/v1/batches.proto\x1a\x14kiln/v1/boards.proto\x1a\x19kiln/v1/deployments.proto\x1a\x16kiln/v1/firmware.proto\"\x13\n" +
 	"\x11GetStationRequest\"\xdb\x03\n" +
 	"\vStationInfo\x12\x1d\n" +
 	"\n" +
@@ -1706,12 +1735,13 @@ const file_kiln_v1_station_proto_rawDesc = "" +
 	"\x05event\x18\x02 \x01(\v2\x0e.kiln.v1.EventH\x00R\x05event\x12/\n" +
 	"\bprogress\x18\x03 \x01(\v2\x11.kiln.v1.ProgressH\x00R\bprogress\x122\n" +
 	"\theartbeat\x18\x04 \x01(\v2\x12.kiln.v1.HeartbeatH\x00R\theartbeatB\t\n" +
-	"\amessage\"\xb7\x01\n" +
+	"\amessage\"\xe1\x01\n" +
 	"\bSnapshot\x12#\n" +
 	"\rlast_sequence\x18\x01 \x01(\x03R\flastSequence\x12&\n" +
 	"\x06boards\x18\x02 \x03(\v2\x0e.kiln.v1.BoardR\x06boards\x125\n" +
 	"\vdeployments\x18\x03 \x03(\v2\x13.kiln.v1.DeploymentR\vdeployments\x12'\n" +
-	"\x06health\x18\x04 \x01(\v2\x0f.kiln.v1.HealthR\x06health\"\x98\x03\n" +
+	"\x06health\x18\x04 \x01(\v2\x0f.kiln.v1.HealthR\x06health\x12(\n" +
+	"\abatches\x18\x05 \x03(\v2\x0e.kiln.v1.BatchR\abatches\"\xc0\x03\n" +
 	"\x05Event\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x03R\bsequence\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12&\n" +
@@ -1723,7 +1753,9 @@ const file_kiln_v1_station_proto_rawDesc = "" +
 	"\x06bundle\x18\x06 \x01(\v2\x0f.kiln.v1.BundleH\x00R\x06bundle\x12)\n" +
 	"\x06health\x18\a \x01(\v2\x0f.kiln.v1.HealthH\x00R\x06health\x121\n" +
 	"\astation\x18\b \x01(\v2\x15.kiln.v1.StationEventH\x00R\astation\x12+\n" +
-	"\x05audit\x18\t \x01(\v2\x13.kiln.v1.AuditEventH\x00R\x05auditB\x06\n" +
+	"\x05audit\x18\t \x01(\v2\x13.kiln.v1.AuditEventH\x00R\x05audit\x12&\n" +
+	"\x05batch\x18\n" +
+	" \x01(\v2\x0e.kiln.v1.BatchH\x00R\x05batchB\x06\n" +
 	"\x04body\"\xc1\x01\n" +
 	"\fStationEvent\x12.\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x1a.kiln.v1.StationEvent.TypeR\x04type\x12\x18\n" +
@@ -1783,7 +1815,7 @@ const file_kiln_v1_station_proto_rawDesc = "" +
 	"\x0fneeds_attention\x18\x06 \x01(\x03R\x0eneedsAttention\x126\n" +
 	"\x17succeeded_first_attempt\x18\a \x01(\x03R\x15succeededFirstAttempt\x12-\n" +
 	"\x10first_pass_yield\x18\b \x01(\x01H\x00R\x0efirstPassYield\x88\x01\x01B\x13\n" +
-	"\x11_first_pass_yield*\xb4\x01\n" +
+	"\x11_first_pass_yield*\xca\x01\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15EVENT_KIND_DEPLOYMENT\x10\x01\x12\x14\n" +
@@ -1791,7 +1823,8 @@ const file_kiln_v1_station_proto_rawDesc = "" +
 	"\x11EVENT_KIND_BUNDLE\x10\x03\x12\x15\n" +
 	"\x11EVENT_KIND_HEALTH\x10\x04\x12\x16\n" +
 	"\x12EVENT_KIND_STATION\x10\x05\x12\x14\n" +
-	"\x10EVENT_KIND_AUDIT\x10\x062\xa7\x03\n" +
+	"\x10EVENT_KIND_AUDIT\x10\x06\x12\x14\n" +
+	"\x10EVENT_KIND_BATCH\x10\a2\xa7\x03\n" +
 	"\aStation\x12>\n" +
 	"\n" +
 	"GetStation\x12\x1a.kiln.v1.GetStationRequest\x1a\x14.kiln.v1.StationInfo\x127\n" +
@@ -1845,8 +1878,9 @@ var file_kiln_v1_station_proto_goTypes = []any{
 	(*durationpb.Duration)(nil),   // 24: google.protobuf.Duration
 	(*Board)(nil),                 // 25: kiln.v1.Board
 	(*Deployment)(nil),            // 26: kiln.v1.Deployment
-	(*Bundle)(nil),                // 27: kiln.v1.Bundle
-	(Step)(0),                     // 28: kiln.v1.Step
+	(*Batch)(nil),                 // 27: kiln.v1.Batch
+	(*Bundle)(nil),                // 28: kiln.v1.Bundle
+	(Step)(0),                     // 29: kiln.v1.Step
 }
 var file_kiln_v1_station_proto_depIdxs = []int32{
 	23, // 0: kiln.v1.StationInfo.start_time:type_name -> google.protobuf.Timestamp
@@ -1863,38 +1897,40 @@ var file_kiln_v1_station_proto_depIdxs = []int32{
 	25, // 11: kiln.v1.Snapshot.boards:type_name -> kiln.v1.Board
 	26, // 12: kiln.v1.Snapshot.deployments:type_name -> kiln.v1.Deployment
 	6,  // 13: kiln.v1.Snapshot.health:type_name -> kiln.v1.Health
-	23, // 14: kiln.v1.Event.time:type_name -> google.protobuf.Timestamp
-	0,  // 15: kiln.v1.Event.kind:type_name -> kiln.v1.EventKind
-	26, // 16: kiln.v1.Event.deployment:type_name -> kiln.v1.Deployment
-	25, // 17: kiln.v1.Event.board:type_name -> kiln.v1.Board
-	27, // 18: kiln.v1.Event.bundle:type_name -> kiln.v1.Bundle
-	6,  // 19: kiln.v1.Event.health:type_name -> kiln.v1.Health
-	13, // 20: kiln.v1.Event.station:type_name -> kiln.v1.StationEvent
-	14, // 21: kiln.v1.Event.audit:type_name -> kiln.v1.AuditEvent
-	2,  // 22: kiln.v1.StationEvent.type:type_name -> kiln.v1.StationEvent.Type
-	28, // 23: kiln.v1.Progress.step:type_name -> kiln.v1.Step
-	23, // 24: kiln.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
-	9,  // 25: kiln.v1.ListEventsRequest.filter:type_name -> kiln.v1.EventFilter
-	12, // 26: kiln.v1.ListEventsResponse.events:type_name -> kiln.v1.Event
-	23, // 27: kiln.v1.GetStatisticsRequest.start_time:type_name -> google.protobuf.Timestamp
-	23, // 28: kiln.v1.GetStatisticsRequest.end_time:type_name -> google.protobuf.Timestamp
-	3,  // 29: kiln.v1.Station.GetStation:input_type -> kiln.v1.GetStationRequest
-	5,  // 30: kiln.v1.Station.GetHealth:input_type -> kiln.v1.GetHealthRequest
-	8,  // 31: kiln.v1.Station.WatchEvents:input_type -> kiln.v1.WatchEventsRequest
-	17, // 32: kiln.v1.Station.ListEvents:input_type -> kiln.v1.ListEventsRequest
-	19, // 33: kiln.v1.Station.VerifyLedger:input_type -> kiln.v1.VerifyLedgerRequest
-	21, // 34: kiln.v1.Station.GetStatistics:input_type -> kiln.v1.GetStatisticsRequest
-	4,  // 35: kiln.v1.Station.GetStation:output_type -> kiln.v1.StationInfo
-	6,  // 36: kiln.v1.Station.GetHealth:output_type -> kiln.v1.Health
-	10, // 37: kiln.v1.Station.WatchEvents:output_type -> kiln.v1.WatchEventsResponse
-	18, // 38: kiln.v1.Station.ListEvents:output_type -> kiln.v1.ListEventsResponse
-	20, // 39: kiln.v1.Station.VerifyLedger:output_type -> kiln.v1.VerifyLedgerResponse
-	22, // 40: kiln.v1.Station.GetStatistics:output_type -> kiln.v1.Statistics
-	35, // [35:41] is the sub-list for method output_type
-	29, // [29:35] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	27, // 14: kiln.v1.Snapshot.batches:type_name -> kiln.v1.Batch
+	23, // 15: kiln.v1.Event.time:type_name -> google.protobuf.Timestamp
+	0,  // 16: kiln.v1.Event.kind:type_name -> kiln.v1.EventKind
+	26, // 17: kiln.v1.Event.deployment:type_name -> kiln.v1.Deployment
+	25, // 18: kiln.v1.Event.board:type_name -> kiln.v1.Board
+	28, // 19: kiln.v1.Event.bundle:type_name -> kiln.v1.Bundle
+	6,  // 20: kiln.v1.Event.health:type_name -> kiln.v1.Health
+	13, // 21: kiln.v1.Event.station:type_name -> kiln.v1.StationEvent
+	14, // 22: kiln.v1.Event.audit:type_name -> kiln.v1.AuditEvent
+	27, // 23: kiln.v1.Event.batch:type_name -> kiln.v1.Batch
+	2,  // 24: kiln.v1.StationEvent.type:type_name -> kiln.v1.StationEvent.Type
+	29, // 25: kiln.v1.Progress.step:type_name -> kiln.v1.Step
+	23, // 26: kiln.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
+	9,  // 27: kiln.v1.ListEventsRequest.filter:type_name -> kiln.v1.EventFilter
+	12, // 28: kiln.v1.ListEventsResponse.events:type_name -> kiln.v1.Event
+	23, // 29: kiln.v1.GetStatisticsRequest.start_time:type_name -> google.protobuf.Timestamp
+	23, // 30: kiln.v1.GetStatisticsRequest.end_time:type_name -> google.protobuf.Timestamp
+	3,  // 31: kiln.v1.Station.GetStation:input_type -> kiln.v1.GetStationRequest
+	5,  // 32: kiln.v1.Station.GetHealth:input_type -> kiln.v1.GetHealthRequest
+	8,  // 33: kiln.v1.Station.WatchEvents:input_type -> kiln.v1.WatchEventsRequest
+	17, // 34: kiln.v1.Station.ListEvents:input_type -> kiln.v1.ListEventsRequest
+	19, // 35: kiln.v1.Station.VerifyLedger:input_type -> kiln.v1.VerifyLedgerRequest
+	21, // 36: kiln.v1.Station.GetStatistics:input_type -> kiln.v1.GetStatisticsRequest
+	4,  // 37: kiln.v1.Station.GetStation:output_type -> kiln.v1.StationInfo
+	6,  // 38: kiln.v1.Station.GetHealth:output_type -> kiln.v1.Health
+	10, // 39: kiln.v1.Station.WatchEvents:output_type -> kiln.v1.WatchEventsResponse
+	18, // 40: kiln.v1.Station.ListEvents:output_type -> kiln.v1.ListEventsResponse
+	20, // 41: kiln.v1.Station.VerifyLedger:output_type -> kiln.v1.VerifyLedgerResponse
+	22, // 42: kiln.v1.Station.GetStatistics:output_type -> kiln.v1.Statistics
+	37, // [37:43] is the sub-list for method output_type
+	31, // [31:37] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_kiln_v1_station_proto_init() }
@@ -1902,6 +1938,7 @@ func file_kiln_v1_station_proto_init() {
 	if File_kiln_v1_station_proto != nil {
 		return
 	}
+	file_kiln_v1_batches_proto_init()
 	file_kiln_v1_boards_proto_init()
 	file_kiln_v1_deployments_proto_init()
 	file_kiln_v1_firmware_proto_init()
@@ -1919,6 +1956,7 @@ func file_kiln_v1_station_proto_init() {
 		(*Event_Health)(nil),
 		(*Event_Station)(nil),
 		(*Event_Audit)(nil),
+		(*Event_Batch)(nil),
 	}
 	file_kiln_v1_station_proto_msgTypes[19].OneofWrappers = []any{}
 	type x struct{}

@@ -38,6 +38,7 @@ type Station struct {
 	kilnv1.UnimplementedStationServer
 	kilnv1.UnimplementedBoardsServer
 	kilnv1.UnimplementedDeploymentsServer
+	kilnv1.UnimplementedBatchesServer
 	kilnv1.UnimplementedFirmwareServer
 
 	mu     sync.Mutex
@@ -88,6 +89,7 @@ func (s *Station) Serve(listener net.Listener) {
 	kilnv1.RegisterStationServer(server, s)
 	kilnv1.RegisterBoardsServer(server, s)
 	kilnv1.RegisterDeploymentsServer(server, s)
+	kilnv1.RegisterBatchesServer(server, s)
 	kilnv1.RegisterFirmwareServer(server, s)
 	checks := health.NewServer()
 	healthpb.RegisterHealthServer(server, checks)

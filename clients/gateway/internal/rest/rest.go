@@ -59,7 +59,7 @@ func New(ctx context.Context, conn *grpc.ClientConn) (http.Handler, error) {
 	)
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 		kilnv1.RegisterStationHandler, kilnv1.RegisterBoardsHandler,
-		kilnv1.RegisterDeploymentsHandler, kilnv1.RegisterFirmwareHandler,
+		kilnv1.RegisterDeploymentsHandler, kilnv1.RegisterBatchesHandler, kilnv1.RegisterFirmwareHandler,
 	} {
 		if err := register(ctx, mux, conn); err != nil {
 			return nil, err
