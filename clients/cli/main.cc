@@ -57,6 +57,7 @@ int main(int argc, char** argv) {
   kiln::cli::AddFirmwareCommand(app, run);
   kiln::cli::AddDeployCommand(app, run);
   kiln::cli::AddDeploymentsCommand(app, run);
+  kiln::cli::AddBatchCommand(app, run);
   kiln::cli::AddEventsCommand(app, run);
   kiln::cli::AddHealthCommand(app, run);
   kiln::cli::AddStationCommand(app, run);

@@ -11,7 +11,6 @@
 #include "clients/cli/session.h"
 
 namespace kiln::cli {
-namespace {
 
 int ScreenColumns() {
   winsize size = {};
@@ -19,28 +18,26 @@ int ScreenColumns() {
   return size.ws_col;
 }
 
-}  // namespace
+void LiveLines::Draw(const std::vector<std::string>& lines) {
+  // ECMA-48: CUU moves up, EL clears to the end of the line, ED to the end of the screen.
+  std::string screen;
+  if (drawn_ > 0) absl::StrAppend(&screen, "\x1b[", drawn_, "A");
+  for (const std::string& line : lines) absl::StrAppend(&screen, "\r", line, "\x1b[K\n");
+  if (lines.size() < drawn_) screen += "\x1b[J";
+  drawn_ = lines.size();
+  out_ << screen;
+}
 
 ProgressDisplay::ProgressDisplay(const Texts& texts, std::ostream& out, bool terminal)
-    : texts_(texts), out_(out), terminal_(terminal) {}
+    : texts_(texts), out_(out), terminal_(terminal), lines_(out) {}
 
 void ProgressDisplay::Draw(const ProgressView& view) {
   if (terminal_) {
-    DrawInPlace(view);
+    lines_.Draw(view.Render(texts_, ScreenColumns()));
   } else {
     PrintChanges(view);
   }
   out_.flush();
-}
-
-void ProgressDisplay::DrawInPlace(const ProgressView& view) {
-  // ECMA-48: CUU moves up, EL clears to the end of the line.
-  std::string screen;
-  if (drawn_lines_ > 0) absl::StrAppend(&screen, "\x1b[", drawn_lines_, "A");
-  const std::vector<std::string> lines = view.Render(texts_, ScreenColumns());
-  for (const std::string& line : lines) absl::StrAppend(&screen, "\r", line, "\x1b[K\n");
-  drawn_lines_ = lines.size();
-  out_ << screen;
 }
 
 void ProgressDisplay::PrintChanges(const ProgressView& view) {

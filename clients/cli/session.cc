@@ -40,6 +40,7 @@ Session::Session(const Options& options, std::ostream& out, std::ostream& err)
   station_ = v1::Station::NewStub(channel);
   boards_ = v1::Boards::NewStub(channel);
   deployments_ = v1::Deployments::NewStub(channel);
+  batches_ = v1::Batches::NewStub(channel);
   firmware_ = v1::Firmware::NewStub(channel);
 }
 

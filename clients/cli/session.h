@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "clients/cli/texts.h"
+#include "kiln/v1/batches.grpc.pb.h"
 #include "kiln/v1/boards.grpc.pb.h"
 #include "kiln/v1/deployments.grpc.pb.h"
 #include "kiln/v1/firmware.grpc.pb.h"
@@ -39,6 +40,7 @@ class Session {
   v1::Station::Stub& station() { return *station_; }
   v1::Boards::Stub& boards() { return *boards_; }
   v1::Deployments::Stub& deployments() { return *deployments_; }
+  v1::Batches::Stub& batches() { return *batches_; }
   v1::Firmware::Stub& firmware() { return *firmware_; }
 
   // A context for one call; unary calls get `timeout`, streams pass InfiniteDuration.
@@ -60,6 +62,7 @@ class Session {
   std::unique_ptr<v1::Station::Stub> station_;
   std::unique_ptr<v1::Boards::Stub> boards_;
   std::unique_ptr<v1::Deployments::Stub> deployments_;
+  std::unique_ptr<v1::Batches::Stub> batches_;
   std::unique_ptr<v1::Firmware::Stub> firmware_;
 };
 

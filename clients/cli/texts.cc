@@ -78,6 +78,21 @@ absl::string_view Texts::Of(v1::Deployment::State state) const {
   }
 }
 
+absl::string_view Texts::Of(v1::Batch::State state) const {
+  switch (state) {
+    case v1::Batch::STATE_ACTIVE:
+      return Get(TextId::kBatchActive);
+    case v1::Batch::STATE_PAUSED:
+      return Get(TextId::kBatchPaused);
+    case v1::Batch::STATE_COMPLETED:
+      return Get(TextId::kBatchCompleted);
+    case v1::Batch::STATE_ENDED:
+      return Get(TextId::kBatchEnded);
+    default:
+      return "?";
+  }
+}
+
 absl::string_view Texts::Of(v1::Step step) const {
   switch (step) {
     case v1::STEP_PREPARE:

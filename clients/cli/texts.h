@@ -30,6 +30,7 @@ class Texts {
 
   absl::string_view Of(v1::Board::State state) const;
   absl::string_view Of(v1::Deployment::State state) const;
+  absl::string_view Of(v1::Batch::State state) const;
   absl::string_view Of(v1::Step step) const;
   absl::string_view Of(v1::Health::Level level) const;
 

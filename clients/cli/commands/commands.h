@@ -19,6 +19,7 @@ void AddFirmwareCommand(CLI::App& app, Run& run);
 void AddFirmwareBuildCommand(CLI::App& firmware, Run& run);
 void AddDeployCommand(CLI::App& app, Run& run);
 void AddDeploymentsCommand(CLI::App& app, Run& run);
+void AddBatchCommand(CLI::App& app, Run& run);
 void AddEventsCommand(CLI::App& app, Run& run);
 void AddHealthCommand(CLI::App& app, Run& run);
 void AddStationCommand(CLI::App& app, Run& run);

@@ -24,6 +24,7 @@ struct ListOptions {
   std::string mac;
   std::string port;
   std::string bundle;
+  std::string batch;
   std::vector<std::string> states;
   int limit = 50;
 };
@@ -74,6 +75,8 @@ int List(Session& session, const ListOptions& options) {
   filter->set_mac(options.mac);
   filter->set_port(options.port);
   if (!options.bundle.empty()) filter->set_bundle(ResourceName("bundles", options.bundle));
+
+  if (!options.batch.empty()) filter->set_batch(ResourceName("batches", options.batch));
 
   std::vector<v1::Deployment> deployments;
   v1::ListDeploymentsResponse response;
@@ -169,6 +172,7 @@ void AddList(CLI::App& deployments, Run& run) {
   list->add_option("--mac", options->mac, "Only this board");
   list->add_option("--port", options->port, "Only this port");
   list->add_option("--bundle", options->bundle, "Only this bundle");
+  list->add_option("--batch", options->batch, "Only this batch");
   std::vector<std::string> names;
   for (const auto& [name, state] : StateNames()) names.push_back(name);
   list->add_option("--state", options->states, "Only these states")->check(CLI::IsMember(names));

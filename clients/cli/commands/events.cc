@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "clients/cli/batch_view.h"
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/exit_code.h"
 #include "clients/cli/session.h"
@@ -39,6 +40,9 @@ std::string Subject(const v1::Event& event, const Texts& texts) {
       return absl::StrCat("health  ", texts.Of(event.health().level()));
     case v1::Event::kStation:
       return absl::StrCat("station  ", v1::StationEvent::Type_Name(event.station().type()));
+    case v1::Event::kBatch:
+      return absl::StrCat(event.batch().name(), "  ", texts.Of(event.batch().state()), "  ",
+                          CountsOf(event.batch(), texts));
     case v1::Event::kAudit:
       return absl::StrCat("audit  ", event.audit().action(), "  ", event.audit().subject(), "  ",
                           event.audit().actor());
