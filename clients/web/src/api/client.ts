@@ -3,6 +3,7 @@
 import { readSession } from './session';
 import type {
   ApiErrorBody,
+  Batch,
   Board,
   Bundle,
   Credentials,
@@ -105,6 +106,12 @@ export class Client {
     const query = new URLSearchParams({ 'filter.deployment': deployment, pageSize: '500' });
     if (pageToken !== '') query.set('pageToken', pageToken);
     return this.call('GET', `/v1/events:list?${query}`);
+  }
+  pauseBatch(name: string): Promise<Batch> {
+    return this.call('POST', `/v1/${name}:pause`, {});
+  }
+  resumeBatch(name: string): Promise<Batch> {
+    return this.call('POST', `/v1/${name}:resume`, {});
   }
   listBundles(includeRetired: boolean): Promise<{ bundles?: Bundle[] }> {
     return this.call('GET', `/v1/bundles?pageSize=1000&includeRetired=${includeRetired}`);

@@ -119,6 +119,24 @@ export interface Deployment {
   sequence?: string;
 }
 
+// A standing order: the next `count` boards at `ports`.
+export interface Batch {
+  name: string;
+  // Absent where every board has a customer of its own.
+  customer?: Customer | null;
+  bundle: string;
+  ports?: string[];
+  count: number;
+  state: 'STATE_ACTIVE' | 'STATE_PAUSED' | 'STATE_COMPLETED' | 'STATE_ENDED';
+  running?: number;
+  succeeded?: number;
+  failed?: number;
+  refused?: number;
+  createTime?: string | null;
+  endTime?: string | null;
+  sequence?: string;
+}
+
 export interface Bundle {
   name: string;
   id: string;
@@ -176,6 +194,7 @@ export interface Snapshot {
   lastSequence?: string;
   boards?: Board[];
   deployments?: Deployment[];
+  batches?: Batch[];
   health?: Health | null;
 }
 
@@ -186,6 +205,7 @@ export interface StationEvent {
   deployment?: Deployment;
   board?: Board;
   bundle?: Bundle;
+  batch?: Batch;
   health?: Health;
   station?: { type?: string; version?: string };
   audit?: { action?: string; subject?: string; actor?: string; reason?: string };

@@ -149,6 +149,21 @@ export const TEXTS = {
   rewriteSkip: { en: 'Only the other boards', th: 'เฉพาะบอร์ดอื่น' },
   rewriteNo: { en: 'Do not rewrite', th: 'ไม่เขียนทับ' },
 
+  // Batches
+  batch: { en: 'Batch', th: 'ชุดงาน' },
+  batchList: { en: 'A customer for each board', th: 'ลูกค้ารายละหนึ่งบอร์ด' },
+  batchActive: { en: 'takes boards', th: 'กำลังรับบอร์ด' },
+  batchPaused: { en: 'paused', th: 'หยุดชั่วคราว' },
+  batchCompleted: { en: 'completed', th: 'ครบแล้ว' },
+  batchEnded: { en: 'ended', th: 'ปิดแล้ว' },
+  batchMade: { en: 'made', th: 'ทำแล้ว' },
+  batchRunning: { en: 'under way', th: 'กำลังทำ' },
+  batchFailed: { en: 'failed', th: 'ล้มเหลว' },
+  batchRefused: { en: 'refused', th: 'ปฏิเสธ' },
+  batchRemaining: { en: 'remaining', th: 'เหลือ' },
+  batchPause: { en: 'Pause', th: 'หยุดชั่วคราว' },
+  batchResume: { en: 'Resume', th: 'ทำต่อ' },
+
   // Ports
   ports: { en: 'Ports', th: 'พอร์ต' },
   noPorts: { en: 'No port yet. Plug a board in.', th: 'ยังไม่มีพอร์ต เสียบบอร์ดเข้ากับสถานี' },

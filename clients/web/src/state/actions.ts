@@ -1,6 +1,6 @@
 // What a person can set off: calls to the gateway, and what becomes of their answers.
 import { ApiError, type Client } from '../api/client';
-import type { Board, Deployment } from '../api/types';
+import type { Batch, Board, Deployment } from '../api/types';
 import { localDate, problemsOf, trimmed } from '../form/customer';
 import { makeRequestId } from '../form/request-id';
 import type { PlannedOrder, RewriteQuestion } from './model';
@@ -168,6 +168,16 @@ export class Actions {
   async identify(board: Board): Promise<void> {
     await this.onCard(board.name, async () => {
       await this.client.identifyBoard(board.port);
+      return null;
+    });
+  }
+
+  async togglePause({ name, state }: Batch): Promise<void> {
+    await this.onCard(name, async () => {
+      const batch = await (state === 'STATE_PAUSED'
+        ? this.client.resumeBatch(name)
+        : this.client.pauseBatch(name));
+      this.store.dispatch({ type: 'batch', batch });
       return null;
     });
   }

@@ -1,5 +1,6 @@
 import type { ApiError } from '../api/client';
 import type {
+  Batch,
   Board,
   Bundle,
   Customer,
@@ -59,6 +60,7 @@ export interface State {
   boards: Readonly<Record<string, Board>>;
   deployments: Readonly<Record<string, Deployment>>;
   progress: Readonly<Record<string, Progress>>;
+  batches: Readonly<Record<string, Batch>>;
   bundles: Readonly<Record<string, Bundle>>;
   bundlesKnown: boolean;
   health: Health | null;
@@ -72,7 +74,7 @@ export interface State {
   dismissed: Readonly<Record<string, true>>;
   // Passwords shown on request; never stored anywhere else.
   revealed: Readonly<Record<string, string>>;
-  // What a button on a card answered, by deployment.
+  // What a button on a card answered, by the name of what it is about.
   cardErrors: Readonly<Record<string, ApiError>>;
 }
 
@@ -82,6 +84,7 @@ export type Action =
   | { type: 'session'; session: Session }
   | { type: 'route'; route: Route }
   | { type: 'deployments'; deployments: Deployment[] }
+  | { type: 'batch'; batch: Batch }
   | { type: 'bundles'; bundles: Bundle[] }
   | { type: 'station'; station: StationInfo }
   | { type: 'form-field'; field: FormField; value: string }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { StreamMessage } from '../api/types';
-import { board, deployment, NOW, snapshot, succeeded } from '../testing/samples';
+import { batch, board, deployment, NOW, snapshot, succeeded } from '../testing/samples';
 import type { Action, State } from './model';
 import { initialState, reduce } from './reducer';
 
@@ -36,6 +36,16 @@ describe('the stream', () => {
   test('an event that was delivered before changes nothing', () => {
     const before = stateAfter(opened({ lastSequence: '20' }));
     expect(reduce(before, stream({ event: { sequence: '20', board: board('usb-9') } }))).toBe(before);
+  });
+
+  test('a batch is what its newest event says', () => {
+    const state = stateAfter(
+      opened({ batches: [batch('b')] }),
+      stream({ event: { sequence: '12', batch: batch('b', { sequence: '12', succeeded: 13 }) } }),
+      // The answer to a call that was overtaken.
+      { type: 'batch', batch: batch('b', { sequence: '11', state: 'STATE_PAUSED' }) },
+    );
+    expect(state.batches['batches/b']).toMatchObject({ succeeded: 13, state: 'STATE_ACTIVE' });
   });
 
   test('after a snapshot with a smaller sequence the smaller one counts', () => {

@@ -1,5 +1,5 @@
 // What the page knows, as a pure function of what happened. Nothing here looks at a clock, a network or a DOM.
-import type { Board, Deployment, Progress, Snapshot, StationEvent, StreamMessage } from '../api/types';
+import type { Batch, Board, Deployment, Progress, Snapshot, StationEvent, StreamMessage } from '../api/types';
 import { EMPTY_FORM, normalizeCustomerId } from '../form/customer';
 import type { Action, OrderState, State } from './model';
 
@@ -21,6 +21,7 @@ export function initialState(
     boards: {},
     deployments: {},
     progress: {},
+    batches: {},
     bundles: {},
     bundlesKnown: false,
     health: null,
@@ -49,6 +50,8 @@ export function reduce(state: State, action: Action): State {
       return { ...state, route: action.route };
     case 'deployments':
       return withDeployments(state, action.deployments);
+    case 'batch':
+      return withBatch(state, action.batch);
     case 'bundles':
       return withBundles(state, action.bundles);
     case 'station':
@@ -139,12 +142,14 @@ function withSnapshot(state: State, snapshot: Snapshot): State {
     target: typeof target === 'string' || target.port in boards ? target : 'ready',
     deployments: { ...keyed(ended, (deployment) => deployment.name), ...deployments },
     progress: {},
+    batches: keyed(snapshot.batches ?? [], (batch) => batch.name),
     health: snapshot.health ?? state.health,
   };
 }
 
 function applyEvent(state: State, event: StationEvent): State {
   if (event.deployment) return withDeployment(state, event.deployment);
+  if (event.batch) return withBatch(state, event.batch);
   if (event.board) return withBoard(state, event.board);
   if (event.bundle) return { ...state, bundles: { ...state.bundles, [event.bundle.name]: event.bundle } };
   if (event.health) return { ...state, health: event.health };
@@ -153,6 +158,12 @@ function applyEvent(state: State, event: StationEvent): State {
 
 function withBoard(state: State, board: Board): State {
   return { ...state, boards: { ...state.boards, [board.port]: board } };
+}
+
+// An answer to a call may be older than an event.
+function withBatch(state: State, batch: Batch): State {
+  if (Number(batch.sequence ?? 0) < Number(state.batches[batch.name]?.sequence ?? 0)) return state;
+  return { ...state, batches: { ...state.batches, [batch.name]: batch } };
 }
 
 function withDeployment(state: State, deployment: Deployment): State {

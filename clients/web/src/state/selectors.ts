@@ -1,5 +1,5 @@
 // Answers for the views, computed from the state alone.
-import type { Board, Deployment, Failure, Step } from '../api/types';
+import type { Batch, Board, Deployment, Failure, Step } from '../api/types';
 import { STEPS } from '../api/types';
 import type { State } from './model';
 import { isEnded } from './reducer';
@@ -105,6 +105,19 @@ export function waitingForAny(state: State): Deployment[] {
   return Object.values(state.deployments)
     .filter((deployment) => deployment.state === 'STATE_PENDING' && portOf(deployment, state) === null)
     .sort((a, b) => Number(a.sequence ?? 0) - Number(b.sequence ?? 0));
+}
+
+// How long a batch that is over stays on the bench: long enough to read its counts.
+const BATCH_OVER_MS = 10 * 60 * 1000;
+
+// The standing orders of now, oldest first.
+export function shownBatches(state: State, now: number): Batch[] {
+  return Object.values(state.batches)
+    .filter((batch) => {
+      if (batch.state === 'STATE_ACTIVE' || batch.state === 'STATE_PAUSED') return true;
+      return now + state.clockOffset - Date.parse(batch.endTime ?? '') < BATCH_OVER_MS;
+    })
+    .sort((a, b) => Date.parse(a.createTime ?? '') - Date.parse(b.createTime ?? ''));
 }
 
 export type Lamp = 'offline' | 'ready' | 'working' | 'attention' | 'fault';

@@ -1,5 +1,5 @@
 // Messages for tests, complete enough to be believed.
-import type { Board, Deployment, Snapshot } from '../api/types';
+import type { Batch, Board, Deployment, Snapshot } from '../api/types';
 
 export function board(port: string, change: Partial<Board> = {}): Board {
   return {
@@ -48,6 +48,27 @@ export function succeeded(id: string, change: Partial<Deployment> = {}): Deploym
     endTime: '2026-11-26T02:00:10Z',
     ...change,
   });
+}
+
+export function batch(id: string, change: Partial<Batch> = {}): Batch {
+  return {
+    name: `batches/${id}`,
+    customer: {
+      organization: 'โรงพยาบาลกรุงเทพ',
+      customerId: 'BGK001',
+      applicationName: 'SMC_Cabinet_Ward_A',
+    },
+    bundle: 'bundles/b1',
+    ports: ['usb-1-2.*'],
+    count: 50,
+    state: 'STATE_ACTIVE',
+    running: 3,
+    succeeded: 12,
+    failed: 1,
+    createTime: '2026-11-26T01:30:00Z',
+    sequence: '10',
+    ...change,
+  };
 }
 
 export function snapshot(change: Partial<Snapshot> = {}): Snapshot {

@@ -1,5 +1,6 @@
 import { localDate, problemsOf } from '../form/customer';
-import { portCards, waitingForAny } from '../state/selectors';
+import { portCards, shownBatches, waitingForAny } from '../state/selectors';
+import { BatchStrip } from './BatchStrip';
 import { useApp } from './context';
 import { checkName } from './health';
 import { Icon } from './Icon';
@@ -34,6 +35,9 @@ export function BenchView() {
       <div class={`bench ${mayDeploy ? '' : 'bench-watch'} ${active ? 'bench-active' : ''}`}>
         {mayDeploy && <OrderForm cards={cards} />}
         <section class="ports" aria-label={t('ports')} aria-busy={!state.known}>
+          {shownBatches(state, now).map((batch) => (
+            <BatchStrip key={batch.name} batch={batch} />
+          ))}
           {waiting.map((deployment) => (
             <div key={deployment.name} class="waiting-any">
               <Icon name="waiting" />

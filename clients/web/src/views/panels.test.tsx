@@ -3,12 +3,12 @@ import { render } from 'preact';
 import { act } from 'preact/test-utils';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { ApiError, type Client } from '../api/client';
-import type { Deployment, Failure, Role } from '../api/types';
+import type { Batch, Deployment, Failure, Role } from '../api/types';
 import { type Language, text } from '../i18n/texts';
 import { Actions } from '../state/actions';
 import { initialState } from '../state/reducer';
 import { Store } from '../state/store';
-import { board, deployment, NOW, snapshot, succeeded } from '../testing/samples';
+import { batch, board, deployment, NOW, snapshot, succeeded } from '../testing/samples';
 import { BenchView } from './BenchView';
 import { AppContext } from './context';
 
@@ -18,6 +18,8 @@ class Bench {
   readonly client = {
     retry: vi.fn(async (name: string, requestId: string) => deployment(name, { requestId })),
     cancel: vi.fn(async () => deployment('a')),
+    pauseBatch: vi.fn(async () => batch('b', { state: 'STATE_PAUSED', sequence: '11' })),
+    resumeBatch: vi.fn(async () => batch('b', { sequence: '12' })),
     reveal: vi.fn(async () => ({ wifiSsid: 'SMC_ESP32_BGK001', wifiPassword: 'aB3dE5gH7jK9' })),
   };
   readonly store = new Store(initialState());
@@ -35,6 +37,14 @@ class Bench {
       message: { snapshot: snapshot({ boards, deployments }) },
       now: NOW,
     });
+    this.store.dispatch({ type: 'connection', connection: 'live' });
+    this.draw();
+    return this;
+  }
+
+  showBatches(...batches: Batch[]): this {
+    const message = { snapshot: snapshot({ batches }) };
+    this.store.dispatch({ type: 'stream', message, now: NOW });
     this.store.dispatch({ type: 'connection', connection: 'live' });
     this.draw();
     return this;
@@ -190,6 +200,39 @@ describe('the success panel', () => {
     bench.client.reveal.mockRejectedValue(new ApiError(403, { code: 'NOT_ALLOWED', message: 'ไม่มีสิทธิ์' }));
     await bench.press('แสดง');
     expect(bench.root.querySelector('.wifi [role=alert]')?.textContent).toContain('ไม่มีสิทธิ์');
+  });
+});
+
+describe('a batch', () => {
+  test('shows what is made, under way, failed and remaining', () => {
+    const strip = new Bench('operator', 'en').showBatches(batch('b')).root.querySelector('[data-batch]');
+    const counts = [...(strip?.querySelectorAll('dl > div') ?? [])].map((one) => one.textContent);
+    expect(counts).toEqual(['made12/50', 'under way3', 'failed1', 'remaining38']);
+    expect(strip?.textContent).toContain('BGK001');
+    expect(strip?.textContent).toContain('usb-1-2.*');
+  });
+
+  test('is paused and resumed', async () => {
+    const bench = new Bench().showBatches(batch('b'));
+    await bench.press('หยุดชั่วคราว');
+    expect(bench.client.pauseBatch).toHaveBeenCalledWith('batches/b');
+    bench.draw();
+    await bench.press('ทำต่อ');
+    expect(bench.client.resumeBatch).toHaveBeenCalledWith('batches/b');
+  });
+
+  test('leaves the bench some time after it is over', () => {
+    const over = { state: 'STATE_COMPLETED' as const, succeeded: 50, running: 0 };
+    const recent = batch('b', { ...over, endTime: '2026-11-26T02:00:00Z' });
+    const old = batch('c', { ...over, endTime: '2026-11-26T01:00:00Z' });
+    const { root } = new Bench().showBatches(recent, old);
+    const shown = [...root.querySelectorAll('[data-batch]')].map((one) => one.getAttribute('data-batch'));
+    expect(shown).toEqual(['batches/b']);
+    expect(root.querySelector('[data-batch] button')).toBeNull();
+  });
+
+  test('cannot be paused by a viewer', () => {
+    expect(new Bench('viewer').showBatches(batch('b')).root.querySelector('[data-batch] button')).toBeNull();
   });
 });
 
