@@ -27,7 +27,7 @@ constexpr size_t kMaxFrame = 8 + 16 + 0x4000 + 0xFF;
 // UARTs sample mid-bit: about 3 % of difference is where they begin to fail over ten bits.
 constexpr double kRateTolerance = 0.03;
 constexpr uint8_t kDelimiter = 0xC0;  // of SLIP
-constexpr size_t kMaxUnreadOutput = 256 * 1024;
+constexpr size_t kMaxUnreadOutput = size_t{256} * 1024;
 constexpr uint32_t kDefaultFlashSize = 4 * 1024 * 1024;
 
 const FlashPart& PartOf(const BoardConfig& config) {

@@ -123,7 +123,7 @@ class FlasherImpl final : public Flasher {
 absl::Status FlasherImpl::WithRecovery(absl::FunctionRef<absl::Status()> work,
                                        absl::FunctionRef<absl::Status()> recover) {
   for (int i = 1;; ++i) {
-    const absl::Status status = work();
+    absl::Status status = work();
     if (i == kTries || !IsLineTrouble(status)) return status;
     RETURN_IF_ERROR(recover()) << "after: " << std::string(status.message());
   }
@@ -196,7 +196,7 @@ absl::Status FlasherImpl::StartStub(const DetectedChip& detected) {
   const uint32_t block = link_.traits().kind == ports::LinkKind::kUsbOtg
                              ? std::min(kMemoryBlock, kUsbOtgBlockCap)
                              : kMemoryBlock;
-  const absl::Status status = loader_.RunStub(*stub, block);
+  absl::Status status = loader_.RunStub(*stub, block);
   if (!IsLineTrouble(status)) return status;
   // The ROM does everything too, slower.
   stub_failed_ = true;
@@ -214,7 +214,7 @@ absl::Status FlasherImpl::Recover() {
     StepDownFrom(link_.baud_rate());
   } else {
     const bool was_stub = loader_.stub();
-    const absl::Status status = connector_.Resynchronise();
+    absl::Status status = connector_.Resynchronise();
     if (status.ok() && loader_.stub() == was_stub) return absl::OkStatus();
     if (!status.ok() && !IsLineTrouble(status)) return status;
   }
@@ -326,7 +326,7 @@ absl::Status FlasherImpl::Boot() {
     const uint32_t force_download =
         facts_.has_value() ? LoaderTraitsOf(facts_->chip).force_download_register : 0;
     if (force_download != 0) {
-      const absl::Status status = loader_.WriteRegister(force_download, 0, 1);
+      absl::Status status = loader_.WriteRegister(force_download, 0, 1);
       // Without an answer the reset is still worth trying.
       if (!status.ok() && !IsLineTrouble(status)) return status;
     }
@@ -334,7 +334,7 @@ absl::Status FlasherImpl::Boot() {
   bool resets_itself = false;
   if (traits.kind == ports::LinkKind::kUsbOtg && facts_.has_value() &&
       LoaderTraitsOf(facts_->chip).leaves_usb_otg_by_watchdog) {
-    const absl::Status status = ResetByWatchdog(loader_, facts_->chip);
+    absl::Status status = ResetByWatchdog(loader_, facts_->chip);
     const bool left = errors::Is(status, ErrorCode::kBoardUnplugged);
     if (!status.ok() && !left && !IsLineTrouble(status)) return status;
     // A loader that does not answer may still hear the lines.
@@ -353,7 +353,7 @@ absl::Status FlasherImpl::Boot() {
 
 absl::StatusOr<bool> FlasherImpl::LoaderAnswers() {
   RETURN_IF_ERROR(link_.CheckCancelled());
-  const absl::Status status = connector_.Resynchronise();
+  absl::Status status = connector_.Resynchronise();
   if (status.ok()) return true;
   if (IsLineTrouble(status)) return false;
   return status;

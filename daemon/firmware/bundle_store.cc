@@ -280,7 +280,7 @@ class DiskBundleStore final : public BundleStore {
       replaces_damaged = damaged_.contains(manifest);
     }
     if (!known) {
-      const absl::Status status = file_system_.WriteFileAtomically(
+      absl::Status status = file_system_.WriteFileAtomically(
           manifest, EncodeManifest(bundle), base::FileSystem::IfExists::kReplace, kFileMode);
       if (!status.ok()) {
         // It may be in its place with only the last fsync missing; it must not outlive its images.

@@ -32,7 +32,7 @@ using errors::MakeError;
 
 constexpr size_t kMaxPathBytes = 512;
 constexpr size_t kMaxPathDepth = 16;
-constexpr size_t kReadBytes = 64 * 1024;
+constexpr size_t kReadBytes = size_t{64} * 1024;
 
 absl::Status Invalid(absl::string_view detail) {
   return MakeError(ErrorCode::kBundleInvalid, detail);

@@ -36,8 +36,8 @@ class NvsPartition {
   static constexpr size_t kMaxNameBytes = 15;
   // ESP-IDF reads strings up to 4000 bytes with their NUL, but the official generator leaves the
   // last two entries of a page to no string: 124 entries of 32 bytes are what it can place.
-  static constexpr size_t kMaxStringBytes = 124 * 32 - 1;  // without the NUL
-  static constexpr size_t kMaxBlobBytes = 508'000;         // ESP-IDF's own limit
+  static constexpr size_t kMaxStringBytes = size_t{124} * 32 - 1;  // without the NUL
+  static constexpr size_t kMaxBlobBytes = 508'000;                 // ESP-IDF's own limit
   static constexpr int kMaxNamespaces = 254;
 
   // An empty partition of `size_bytes`, a multiple of 4096 from kMinBytes to kMaxBytes, else

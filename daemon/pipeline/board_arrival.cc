@@ -52,7 +52,7 @@ absl::StatusOr<boards::BoardInfo> AwaitArrival(DeploymentContext& context, uint6
   const absl::Duration end = clock.Monotonic() + limit;
   boards.ScanNow();
   for (;;) {
-    const absl::StatusOr<boards::BoardInfo> board = boards.Get(context.port);
+    absl::StatusOr<boards::BoardInfo> board = boards.Get(context.port);
     // The same arrival again means that the registry has not seen the board leave yet.
     if (board.ok() && board->present && board->usable.ok() && board->arrival != before) {
       return board;

@@ -27,7 +27,7 @@ identity::ExpectedBoard Expected(const DeploymentContext& context) {
 }
 
 absl::Status Check(DeploymentContext& context, const identity::BoardReport& report) {
-  const absl::Status status = CheckBoardReport(report, Expected(context));
+  absl::Status status = CheckBoardReport(report, Expected(context));
   context.shared.parts.metrics->IdentityChecked(status.ok());
   return status;
 }

@@ -16,7 +16,7 @@ namespace {
 
 constexpr size_t kKeptLineRequests = 64;
 // What may wait for a host that asks: more than any loader sends at once.
-constexpr size_t kMaxWaiting = 1024 * 1024;
+constexpr size_t kMaxWaiting = size_t{1024} * 1024;
 // An adapter's transmit buffer holds some hundred bytes: at 921600 baud 640 of them (CP2102N's
 // data sheet: 512 and some) last about 7 ms.
 constexpr absl::Duration kSendBuffer = absl::Milliseconds(7);
