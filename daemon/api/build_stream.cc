@@ -72,7 +72,7 @@ v1::BuildStage ToMessage(firmware::BuildStage stage) {
 grpc::ServerWriteReactor<v1::BuildBundleResponse>* BuildStream::Start(
     const ApiParts& parts, grpc::CallbackServerContext* context,
     const v1::BuildBundleRequest& request) {
-  const std::shared_ptr<BuildStream> stream(new BuildStream(parts, context));
+  const std::shared_ptr<BuildStream> stream(new BuildStream(parts));
   {
     absl::MutexLock lock(&stream->mutex_);
     stream->self_ = stream;
@@ -88,8 +88,7 @@ grpc::ServerWriteReactor<v1::BuildBundleResponse>* BuildStream::Start(
   return stream.get();
 }
 
-BuildStream::BuildStream(const ApiParts& parts, grpc::CallbackServerContext* context)
-    : parts_(parts), context_(context), start_(parts.clock->Monotonic()) {}
+BuildStream::BuildStream(const ApiParts& parts) : parts_(parts), start_(parts.clock->Monotonic()) {}
 
 absl::Status BuildStream::Begin(const v1::BuildBundleRequest& request) {
   RETURN_IF_ERROR(CheckRequest(request));

@@ -41,7 +41,7 @@ class BuildStream final : public grpc::ServerWriteReactor<v1::BuildBundleRespons
   void OnLog(absl::string_view line) override;
 
  private:
-  BuildStream(const ApiParts& parts, grpc::CallbackServerContext* context);
+  explicit BuildStream(const ApiParts& parts);
 
   absl::Status Begin(const v1::BuildBundleRequest& request);
   // On the builds pool.
@@ -51,7 +51,6 @@ class BuildStream final : public grpc::ServerWriteReactor<v1::BuildBundleRespons
   void Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const ApiParts& parts_;
-  grpc::CallbackServerContext* const context_;
   const absl::Duration start_;
   base::Cancellation cancellation_;
 
