@@ -9,8 +9,7 @@ class Hotplug(unittest.TestCase):
     def test_an_order_for_any_port_waits_for_a_board_to_come(self):
         station = UsbStation(["late:esp32c3,adapter=ch340"])
         self.addCleanup(station.close)
-        station.simulator.control("unplug late")
-        station.simulator.await_tty("late", there=False)
+        station.simulator.unplug("late")
         station.start()
         name = station.order(station.make_bundle("esp32c3", 256 << 10))["name"]
         self.assertEqual(station.deployment(name)["state"], "STATE_PENDING")

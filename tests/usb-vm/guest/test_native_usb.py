@@ -27,9 +27,10 @@ class NativeUsb(unittest.TestCase):
 
     def test_b_a_chip_that_leaves_the_bus_as_it_resets_comes_back_at_its_port(self):
         self.assertEqual(self.simulator.driver("otg"), "cdc_acm")
+        before = self.simulator.node("otg")
         self.simulator.control("reset otg")
         await_true(lambda: self.simulator.statistics("otg")["plugs"] == "2", 20,
                    lambda: str(self.simulator.statistics("otg")))
-        self.simulator.await_tty("otg")
+        await_true(lambda: self.simulator.node("otg") not in (0, before), 20, lambda: "no new tty")
         await_true(lambda: any(board["port"] == self.simulator.ports["otg"] and board["state"] == "STATE_READY"
                                for board in self.station.answers("boards")), 20, self.station.log.read_text)

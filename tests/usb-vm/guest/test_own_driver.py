@@ -38,8 +38,7 @@ class OwnDriver(unittest.TestCase):
     def test_b_opens_right_after_arrival(self):
         for adapter in BOARDS:
             with self.subTest(adapter):
-                self.simulator.control(f"unplug {adapter}")
-                self.simulator.await_tty(adapter, there=False)
+                self.simulator.unplug(adapter)
                 self.simulator.control(f"replug {adapter}")
                 place = station.pathlib.Path("/sys/bus/usb/devices") / self.simulator.ports[adapter].removeprefix("usb-")
                 await_true(lambda: (place / "idVendor").exists(), 20, lambda: f"{adapter} does not arrive")
@@ -59,6 +58,7 @@ class OwnDriver(unittest.TestCase):
                 print(adapter, words, flush=True)
                 self.assertEqual(probe.returncode, 0, words)
                 self.assertIn("unplugged", words)
+                self.simulator.await_gone(adapter)
                 self.simulator.control(f"replug {adapter}")
 
     def test_d_a_rate_that_the_adapter_cannot_make_is_named_by_both_drivers(self):

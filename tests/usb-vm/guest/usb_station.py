@@ -1,5 +1,6 @@
 """A station whose boards are on the emulated machine's USB: kiln-sim plugs them in, the kernel takes them for real."""
 
+import os
 import pathlib
 import threading
 
@@ -29,17 +30,32 @@ class UsbSimulator(Simulator):
         link = SYS_USB / f"{place}:1.0" / "driver"
         return link.resolve().name if link.exists() else ""
 
-    def await_tty(self, name, there=True, seconds=20):
-        await_true(lambda: bool(self.devices(name)) == there, seconds,
+    def await_tty(self, name, seconds=20):
+        await_true(lambda: self.devices(name), seconds,
                    lambda: f"{name}: {self.statistics(name)} {self.devices(name)} {list(SYS_USB.iterdir())}")
         return self.devices(name)
 
-    def stop(self):
-        """The kernel notices a moment later; until then the next station would find this one's boards at its places."""
-        super().stop()
-        places = [SYS_USB / port.removeprefix("usb-") for port in self.ports.values()]
+    def node(self, name):
+        """Tells one making of a board's tty from the next: devtmpfs gives each node an inode of its own. 0: none."""
+        try:
+            return os.stat("/dev/" + self.devices(name)[0]).st_ino
+        except (FileNotFoundError, IndexError):
+            return 0
+
+    def await_gone(self, *names):
+        """The kernel notices an unplug a moment later; until then the board before looks like the next one. Its terminal
+        goes first, so that this is the one wait after which nothing is left of it."""
+        places = [SYS_USB / self.ports[name].removeprefix("usb-") for name in names]
         await_true(lambda: not any(place.exists() for place in places), 20,
                    lambda: f"still on the bus: {[place.name for place in places if place.exists()]}")
+
+    def unplug(self, name):
+        self.control(f"unplug {name}")
+        self.await_gone(name)
+
+    def stop(self):
+        super().stop()
+        self.await_gone(*self.ports)
 
 
 # What a slow machine needs beyond the defaults.
@@ -98,9 +114,8 @@ class UsbStation(Station):
             self.simulator.control(f"fault {name} unplug-after=100000")
         ended = self.start_deploying(orders)
         for name, _ in orders:
-            place = SYS_USB / self.simulator.ports[name].removeprefix("usb-")
             await_true(lambda name=name: self.simulator.statistics(name)["mode"] == "unplugged", 60,
                        lambda name=name: f"{name} was not unplugged: {self.simulator.statistics(name)}")
-            await_true(lambda place=place: not place.exists(), 20, lambda place=place: f"{place} is still there")
+            self.simulator.await_gone(name)
             self.simulator.control(f"replug {name}")
         return ended()
