@@ -17,8 +17,11 @@ namespace kiln::simulator {
 namespace {
 
 constexpr size_t kMaxCommand = 32;
-// An adapter hands over what is there once per frame of the bus, as SimulatedBoard says.
+// Bytes are given in portions of a full packet, or after this long fewer: a frame of the bus, and
+// the shortest that FTDI's latency timer can be set to. How other adapters gather, their makers do
+// not say; one that handed over every byte alone would cost its host a wake-up for each.
 constexpr absl::Duration kFrame = absl::Milliseconds(1);
+constexpr uint64_t kPacket = 64;
 
 }  // namespace
 
@@ -28,6 +31,7 @@ void LineTestPeer::PowerOn(absl::Duration now) {
   command_.clear();
   awaited_ = checked_ = 0;
   output_ = {};
+  given_at_ = -absl::InfiniteDuration();
 }
 
 void LineTestPeer::PowerOff() {
@@ -74,9 +78,11 @@ void LineTestPeer::Obey(absl::Duration at, absl::string_view command) {
 
 std::optional<absl::Duration> LineTestPeer::NextEvent() const {
   if (output_.taken == output_.size) return std::nullopt;
-  const double next = static_cast<double>(output_.taken) + 1;
-  return output_.begin +
-         std::min(ByteTime() * static_cast<double>(output_.size), ByteTime() * next + kFrame);
+  const absl::Duration byte_time = ByteTime();
+  const absl::Duration first = output_.begin + byte_time * static_cast<double>(output_.taken + 1);
+  const uint64_t full = std::min(output_.size, output_.taken + kPacket);
+  return std::min(output_.begin + byte_time * static_cast<double>(full),
+                  std::max(first, given_at_) + kFrame);
 }
 
 size_t LineTestPeer::TakeOutput(absl::Duration now, absl::Span<uint8_t> out) {
@@ -85,6 +91,10 @@ size_t LineTestPeer::TakeOutput(absl::Duration now, absl::Span<uint8_t> out) {
   if (const absl::Duration byte_time = ByteTime(); byte_time > absl::ZeroDuration()) {
     due = std::min(due, static_cast<uint64_t>(absl::FDivDuration(now - output_.begin, byte_time)));
   }
+  if (due < output_.size && now < given_at_ + kFrame) {
+    due = output_.taken + (due - output_.taken) / kPacket * kPacket;
+  }
+  if (due > output_.taken) given_at_ = now;
   size_t taken = 0;
   for (; taken < out.size() && output_.taken < due; ++taken, ++output_.taken) {
     out[taken] = output_.text.empty() ? LineTestByte(output_.taken)

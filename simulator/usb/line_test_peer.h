@@ -61,6 +61,7 @@ class LineTestPeer final : public BoardPeer {
   uint64_t checked_ = 0;
   bool wrong_ = false;
   Output output_;
+  absl::Duration given_at_ = -absl::InfiniteDuration();  // the last portion of it
 };
 
 }  // namespace kiln::simulator

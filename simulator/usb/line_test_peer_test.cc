@@ -56,6 +56,18 @@ TEST_F(LineTestPeerTest, SendsTheBytesAskedForAtTheAdaptersRate) {
   EXPECT_EQ(peer_.NextEvent(), std::nullopt);
 }
 
+TEST_F(LineTestPeerTest, GathersAPacketOrAFrame) {
+  peer_.SetHostBaudRate(1'000'000);  // 10 us a byte
+  Send("send 1000\n");
+  const absl::Duration begin = kStart + absl::Microseconds(100);
+  EXPECT_EQ(Take(begin + absl::Microseconds(200)).size(), 20u) << "the first";
+  EXPECT_EQ(Take(begin + absl::Microseconds(800)).size(), 0u) << "too few, and too soon after it";
+  EXPECT_EQ(*peer_.NextEvent(), begin + absl::Microseconds(840));
+  EXPECT_EQ(Take(begin + absl::Microseconds(900)).size(), 64u);
+  EXPECT_EQ(Take(begin + absl::Microseconds(1000)).size(), 0u);
+  EXPECT_EQ(Take(begin + absl::Milliseconds(2)).size(), 116u) << "a frame later, whatever is there";
+}
+
 TEST_F(LineTestPeerTest, AnswersWhenTheLastByteHasComeOverTheWire) {
   Send("take 50\n");
   peer_.Receive(kStart, TestBytes(50));

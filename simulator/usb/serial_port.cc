@@ -20,9 +20,6 @@ constexpr size_t kMaxWaiting = size_t{1024} * 1024;
 // An adapter's transmit buffer holds some hundred bytes: at 921600 baud 640 of them (CP2102N's
 // data sheet: 512 and some) last about 7 ms.
 constexpr absl::Duration kSendBuffer = absl::Milliseconds(7);
-// How long what arrives is gathered to a packet: a frame of a full-speed bus, and the shortest that
-// FTDI's latency timer can be set to. Other makers do not say how their adapters do it.
-constexpr absl::Duration kFrame = absl::Milliseconds(1);
 
 }  // namespace
 
@@ -46,8 +43,7 @@ void SerialPort::ForgetSettings(absl::Duration now) {
   state_.enabled = true;
   received_.clear();
   listening_ = false;
-  refused_ = owes_end_ = gathering_ = false;
-  last_packet_ = -absl::InfiniteDuration();
+  refused_ = owes_end_ = false;
   if (lines) peer_->SetLines(now, false, false);
 }
 
@@ -109,20 +105,16 @@ std::vector<uint8_t> SerialPort::ToHost(absl::Duration now, size_t limit) {
 }
 
 std::optional<std::vector<uint8_t>> SerialPort::NextPacket(absl::Duration now, size_t max_packet) {
-  const size_t waiting = Waiting(now);
-  if (waiting == 0 && !owes_end_) return std::nullopt;
-  gathering_ = waiting < max_packet && now < last_packet_ + kFrame;
-  if (gathering_) return std::nullopt;
   std::vector<uint8_t> packet = ToHost(now, max_packet);
+  if (packet.empty() && !owes_end_) return std::nullopt;
   owes_end_ = packet.size() == max_packet;
-  last_packet_ = now;
   return packet;
 }
 
 void SerialPort::SetListening(absl::Duration now, bool listening) {
   Advance(now);
   listening_ = listening;
-  if (!listening) owes_end_ = gathering_ = false;
+  if (!listening) owes_end_ = false;
 }
 
 void SerialPort::Advance(absl::Duration now) {
@@ -142,10 +134,6 @@ std::optional<absl::Duration> SerialPort::NextEvent() const {
   if (refused_) {
     const absl::Duration room = peer_->ReceiveDone() - kSendBuffer;
     next = std::min(next.value_or(room), room);
-  }
-  if (gathering_ && listening_) {
-    const absl::Duration frame = last_packet_ + kFrame;
-    next = std::min(next.value_or(frame), frame);
   }
   return next;
 }

@@ -69,8 +69,7 @@ class SerialPort {
   size_t Waiting(absl::Duration now);
   std::vector<uint8_t> ToHost(absl::Duration now, size_t limit);
   // What the adapter puts on the bus when the host asks, where it adds nothing of its own: what
-  // waits, or the empty packet that ends a series of full ones. A packet that is not full comes at
-  // most once per frame of the bus (1 ms). Nothing: it has none now.
+  // waits, or the empty packet that ends a series of full ones. Nothing: it has none.
   std::optional<std::vector<uint8_t>> NextPacket(absl::Duration now, size_t max_packet);
   // Whether everything the host sent has left the adapter.
   bool SendIdle(absl::Duration now) const { return peer_->ReceiveDone() <= now; }
@@ -89,10 +88,8 @@ class SerialPort {
   SerialState state_;
   std::deque<uint8_t> received_;
   bool listening_ = false;
-  bool refused_ = false;    // the host waits for room
-  bool owes_end_ = false;   // the last packet was full
-  bool gathering_ = false;  // the host waits for the next frame
-  absl::Duration last_packet_ = -absl::InfiniteDuration();
+  bool refused_ = false;   // the host waits for room
+  bool owes_end_ = false;  // the last packet was full
 };
 
 }  // namespace kiln::simulator
