@@ -202,6 +202,32 @@ TEST_F(OtgTest, PressedResetTakesItFromTheBusForAMoment) {
   EXPECT_EQ(model_->times_left(), 1u);
 }
 
+TEST_F(OtgTest, ProgramSaysItsReportAgainToAHostThatOpensItsPortLate) {
+  MakeRunning(esp::Chip::kEsp32S3);
+  now_ += absl::Seconds(10);
+  model_->Advance(now_);
+  model_->SetListening(now_, 0x81, true);
+  EXPECT_EQ(ReadAll(0x81), "") << "without DTR nobody is there to talk to";
+  model_->SetListening(now_, 0x81, true);
+  Send({0x21, 0x22, 3, 0});
+
+  now_ += absl::Milliseconds(1500);
+  model_->Advance(now_);
+
+  const std::string said = ReadAll(0x81);
+  EXPECT_THAT(said, HasSubstr("{\"kiln\":1"));
+  EXPECT_THAT(said, ::testing::Not(HasSubstr("rst:0x"))) << "the ROM speaks at the UART";
+}
+
+TEST_F(OtgTest, HeldBootButtonBringsTheLoaderBack) {
+  MakeRunning(esp::Chip::kEsp32S3);
+  board().SetFaults({.boot_held = true});
+  board().PressReset(now_);
+  Settle();
+  EXPECT_EQ(model_->product(), 0x0009);
+  EXPECT_TRUE(board().in_download_mode());
+}
+
 class TransferQueueTest : public ::testing::Test {
  protected:
   TransferQueueTest() : model_(*MakeUsbModel("ch9102", {.start_in_download_mode = true})) {

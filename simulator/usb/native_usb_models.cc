@@ -162,7 +162,7 @@ UsbOtgModel::UsbOtgModel(const BoardConfig& config, bool program_has_usb,
 void UsbOtgModel::Plug(absl::Duration now) {
   CdcAcmModel::Plug(now);
   seen_resets_ = peer_.board()->statistics().resets;
-  Appear();
+  Appear(now);
 }
 
 void UsbOtgModel::ResetBus(absl::Duration now) {
@@ -181,13 +181,16 @@ void UsbOtgModel::Advance(absl::Duration now) {
     returns_at_ = now + kAway;
     ResetBus(now);
   }
-  if (!present_ && returns_at_ <= now) Appear();
+  if (!present_ && returns_at_ <= now) Appear(now);
 }
 
-void UsbOtgModel::Appear() {
+void UsbOtgModel::Appear(absl::Duration now) {
   returns_at_ = absl::InfiniteDuration();
-  const SimulatedBoard& board = *peer_.board();
+  SimulatedBoard& board = *peer_.board();
   const bool loader = peer_.InLoader();
+  // What ROM and bootloader have said so far went to the UART, which nobody hears here.
+  port().PurgeInput(now);
+  board.DiscardOutput(absl::InfiniteDuration());
   present_ = loader || (program_has_usb_ && board.application_running());
   if (!present_) return;
   const BoardConfig& config = board.config();

@@ -44,7 +44,7 @@ class UsbOtgModel final : public CdcAcmModel {
  private:
   class Peer;
   UsbOtgModel(const BoardConfig& config, bool program_has_usb, std::unique_ptr<Peer> peer);
-  void Appear();
+  void Appear(absl::Duration now);
 
   const bool program_has_usb_;
   Peer& peer_;

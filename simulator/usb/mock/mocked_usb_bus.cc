@@ -1,7 +1,10 @@
 #include "simulator/usb/mock/mocked_usb_bus.h"
 
 #include <linux/capability.h>
+#include <poll.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,10 +24,12 @@
 #include "absl/base/internal/raw_logging.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "base/unique_fd.h"
 #include "simulator/usb/mock/mocked_sysfs.h"
 #include "simulator/usb/mock/usbfs_node.h"
 #include "simulator/usb/usb_device_model.h"
@@ -38,6 +43,9 @@ constexpr int kLastNumber = 127;  // of a device on a bus
 constexpr absl::Duration kLongWait = absl::Seconds(10);
 // For what a whole step of a deployment has to lead to.
 constexpr absl::Duration kStepWait = absl::Seconds(30);
+// Of the sockets by which umockdev reaches the listeners in its folder, and of those it must not.
+constexpr char kListenerPrefix[] = "event";
+constexpr char kDeafPrefix[] = "deaf-event";
 
 // Root may open any file. Without these two capabilities it is refused what others are: the mode of
 // a node means something. Of this thread and those it starts.
@@ -311,15 +319,54 @@ MockedUsbBus::Slot& MockedUsbBus::SlotAt(absl::string_view place) {
   return *found->second;
 }
 
+void MockedUsbBus::AwaitRoomForEvent() const {
+  std::error_code unreadable;
+  for (const fs::directory_entry& entry : fs::directory_iterator(root_, unreadable)) {
+    const std::string path = entry.path().string();
+    if (!absl::StartsWith(entry.path().filename().string(), kListenerPrefix)) continue;
+    const base::UniqueFd probe(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    ABSL_RAW_CHECK(path.size() < sizeof(address.sun_path), "the testbed's path is too long");
+    path.copy(address.sun_path, path.size());
+    // Refused: nobody listens there any more.
+    if (::connect(probe.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) {
+      continue;
+    }
+    // A connected datagram socket can be written to when the other's queue has room.
+    pollfd wait = {.fd = probe.get(), .events = POLLOUT, .revents = 0};
+    ::poll(&wait, 1, static_cast<int>(absl::ToInt64Milliseconds(kStepWait)));
+  }
+}
+
+void MockedUsbBus::LoseEvents(bool lose) {
+  absl::MutexLock plug_lock(&plug_mutex_);
+  // umockdev sends to whoever has a socket of the first kind of name.
+  const std::string from = lose ? kListenerPrefix : kDeafPrefix;
+  const std::string to = lose ? kDeafPrefix : kListenerPrefix;
+  std::vector<fs::path> sockets;
+  for (const fs::directory_entry& entry : fs::directory_iterator(root_)) {
+    if (absl::StartsWith(entry.path().filename().string(), from)) sockets.push_back(entry.path());
+  }
+  for (const fs::path& path : sockets) {
+    fs::rename(path, path.parent_path() / (to + path.filename().string().substr(from.size())));
+  }
+}
+
 void MockedUsbBus::AddToTestbed(const std::string& description) {
-  GError* error = nullptr;
-  if (!umockdev_testbed_add_from_string(testbed_, description.c_str(), &error)) {
-    ABSL_RAW_LOG(FATAL, "umockdev: %s", error->message);
+  for (absl::string_view device : absl::StrSplit(description, "\n\n", absl::SkipWhitespace())) {
+    AwaitRoomForEvent();
+    GError* error = nullptr;
+    const std::string text = absl::StrCat(device, "\n\n");
+    if (!umockdev_testbed_add_from_string(testbed_, text.c_str(), &error)) {
+      ABSL_RAW_LOG(FATAL, "umockdev: %s", error->message);
+    }
   }
 }
 
 void MockedUsbBus::RemoveFromTestbed(const std::string& devpath) {
   const std::string path = absl::StrCat("/sys", devpath);
+  AwaitRoomForEvent();
   // Removing alone sends no event.
   umockdev_testbed_uevent(testbed_, path.c_str(), "remove");
   umockdev_testbed_remove_device(testbed_, path.c_str());

@@ -60,6 +60,9 @@ class MockedUsbBus {
   // A device leaves and returns with a new number; its board runs on.
   void Reenumerate(absl::string_view place);
   void SetFaults(absl::string_view place, const MockedDeviceFaults& faults);
+  // Whether those who listen for events now are told of nothing any more, as in a container that
+  // hears no udev. One that begins to listen later hears again.
+  void LoseEvents(bool lose);
 
   // Calls `function` with the device at `place` while nothing else happens to it.
   void With(absl::string_view place, const std::function<void(UsbDeviceModel&)>& function);
@@ -109,7 +112,11 @@ class MockedUsbBus {
   static void OnClosed(gpointer attachment, GObject* client);
 
   void AddHubs(const UsbTopology& place) ABSL_EXCLUSIVE_LOCKS_REQUIRED(plug_mutex_);
+  // Each device of `description`, with its event.
   void AddToTestbed(const std::string& description);
+  // Waits at most 30 s until every listener can be told of one more event: its socket holds few
+  // (net.unix.max_dgram_qlen, 10 by default), and umockdev ends the program over a full one.
+  void AwaitRoomForEvent() const;
   void RemoveFromTestbed(const std::string& devpath);
   int NextNumber(int bus) ABSL_EXCLUSIVE_LOCKS_REQUIRED(plug_mutex_);
   void Attach(Slot& slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(plug_mutex_);
