@@ -31,7 +31,7 @@ install(TARGETS kiln-sim RUNTIME DESTINATION usr/bin COMPONENT sim)
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_VENDOR "Kiln")
-set(CPACK_PACKAGE_CONTACT "Kiln <kiln@localhost>")
+set(CPACK_PACKAGE_CONTACT "Kiln <maintainers@kiln.invalid>")
 set(CPACK_PACKAGING_INSTALL_PREFIX "/")
 set(CPACK_STRIP_FILES ON)
 set(CPACK_COMPONENTS_ALL kilnd kiln gateway sim)
@@ -67,22 +67,22 @@ endfunction()
 
 kiln_package(kilnd NAME kilnd SECTION admin LIBRARIES
   SUMMARY "station daemon that writes ESP32 boards"
-  TEXT "Turns blank ESP32 boards into finished, recorded products: each board at a USB port\ngets its identity and its firmware, is verified, and leaves a record. This package is\nthe service, with its nightly backup."
+  TEXT "Turns blank ESP32 boards into finished, recorded products: each board at\na USB port gets its identity and its firmware, is verified, and leaves a\nrecord. This package is the service, with its nightly backup."
   DEPENDS "kiln (= ${PROJECT_VERSION}-1), init-system-helpers (>= 1.54~), systemd, udev, tzdata"
   RECOMMENDS "kiln-gateway"
   SCRIPTS conffiles postinst prerm postrm)
 kiln_package(kiln NAME kiln SECTION utils LIBRARIES
   SUMMARY "command line of a Kiln station"
-  TEXT "Orders and watches deployments, imports firmware, backs a station up and restores it,\nand lends a board at this computer's port to a station elsewhere.")
+  TEXT "Orders and watches deployments, imports firmware, backs a station up and\nrestores it, and lends a board at this computer's port to a station\nelsewhere.")
 kiln_package(gateway NAME kiln-gateway SECTION admin
   SUMMARY "REST and the operators' page of a Kiln station"
-  TEXT "Serves the page at which operators work, a REST interface and the stream of events for\nbrowsers and scripts."
+  TEXT "Serves the page at which operators work, a REST interface and the stream\nof events for browsers and scripts."
   DEPENDS "init-system-helpers (>= 1.54~), systemd"
   RECOMMENDS "kilnd"
   SCRIPTS conffiles postinst prerm postrm)
 kiln_package(sim NAME kiln-sim SECTION utils LIBRARIES
   SUMMARY "ESP32 boards made of software for Kiln"
-  TEXT "Boards that speak the real loaders' protocol on pseudo-terminals or on the kernel's\nvirtual USB, for demonstrations, training and tests."
+  TEXT "Boards that speak the real loaders' protocol on pseudo-terminals or on the\nkernel's virtual USB, for demonstrations, training and tests."
   RECOMMENDS "kilnd")
 
 include(CPack)
