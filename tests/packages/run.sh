@@ -55,4 +55,4 @@ cp "$packages"/*.deb "$work/next.deb" tests/packages/life.sh "$root/packages"
 # Mounts, processes and loopback of its own: whatever still runs goes with it, and no port is anybody else's.
 # shellcheck disable=SC2016
 unshare --mount --pid --net --fork --kill-child sh -c '
-  ip link set lo up && mount -t proc proc "$1/proc" && mount -t tmpfs tmpfs "$1/run" && exec chroot "$1" /bin/bash /packages/life.sh' sh "$root"
+  ip link set lo up && mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" && mount -t tmpfs tmpfs "$1/run" && exec chroot "$1" /bin/bash /packages/life.sh' sh "$root"
