@@ -305,7 +305,6 @@ class OtgStartTest : public UsbStationTest {
  protected:
   OtgStartTest() {
     bundle_ = Import(esp::Chip::kEsp32S3);
-    options_.replug_window = absl::Seconds(3);
     options_.timeouts.confirm = absl::Seconds(6);
     options_.confirm.clean_boot_window = absl::Milliseconds(300);
   }
@@ -373,12 +372,14 @@ TEST_F(OtgStartTest, StayingInItsLoaderIsNoCleanBoot) {
 
 TEST_F(OtgStartTest, AProgramWithoutUsbIsNoCleanBoot) {
   options_.confirm.serial = false;
+  options_.replug_window = absl::Seconds(2);
   const Deployment row = DeployTo("boot:enter", MakeBoardWithoutUsb());
   Resume();
   ExpectFailure(AwaitEnd(row.id), "BOARD_DID_NOT_BOOT", "did not come back");
 }
 
 TEST_F(OtgStartTest, AProgramWithoutUsbCannotReport) {
+  options_.replug_window = absl::Seconds(2);
   const Deployment row = DeployTo("boot:enter", MakeBoardWithoutUsb());
   Resume();
   ExpectFailure(AwaitEnd(row.id), "BOARD_DID_NOT_BOOT", "did not come back");
@@ -388,6 +389,7 @@ TEST_F(OtgStartTest, AProgramWithoutUsbIsConfirmedByNetworkAlone) {
   options_.confirm.serial = false;
   options_.confirm.http = true;
   http_.Answer({absl::StrCat(R"({"mac_address":")", MacOf(1), R"(","customer_id":"BGK001"})")});
+  options_.replug_window = absl::Seconds(2);
   const Deployment row = DeployTo("boot:enter", MakeBoardWithoutUsb());
   Resume();
   ExpectSuccess(AwaitEnd(row.id));
