@@ -1,6 +1,8 @@
 #include "daemon/firmware/build/child_process.h"
 
 #include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
@@ -62,6 +64,22 @@ class ChildProcessTest : public ::testing::Test {
       std::this_thread::yield();
     }
     return false;
+  }
+
+  // Everything below `pid`, by number.
+  static std::vector<std::string> GrandchildrenOf(pid_t pid) {
+    std::vector<std::string> found;
+    std::vector<std::string> open = {absl::StrCat(pid)};
+    while (!open.empty()) {
+      const std::string parent = open.back();
+      open.pop_back();
+      std::ifstream list(absl::StrCat("/proc/", parent, "/task/", parent, "/children"));
+      for (std::string child; list >> child;) {
+        found.push_back(child);
+        open.push_back(child);
+      }
+    }
+    return found;
   }
 
   std::unique_ptr<ChildRunner> runner_ = MakeChildRunner(base::SystemClock());
@@ -139,6 +157,32 @@ TEST_F(ChildProcessTest, WhatAnEndedProgramLeftBehindIsEnded) {
   EXPECT_EQ(end->code, 0);
   ASSERT_EQ(lines_.size(), 1u);
   EXPECT_TRUE(IsGone(lines_[0]));
+}
+
+TEST_F(ChildProcessTest, ADaemonThatIsKilledLeavesNoProgramBehind) {
+  for (const bool sandbox : {false, HasSandbox()}) {
+    int ends[2];
+    ASSERT_EQ(::pipe(ends), 0);
+    const pid_t daemon = ::fork();
+    ASSERT_GE(daemon, 0);
+    if (daemon == 0) {
+      ChildSpec spec = Shell("sleep 1000 & echo started; sleep 1000");
+      spec.sandbox = sandbox;
+      const auto end = runner_->Run(
+          spec, [&ends](absl::string_view) { (void)!::write(ends[1], "x", 1); }, cancellation_);
+      ::_exit(end.ok() ? 0 : 1);
+    }
+    ::close(ends[1]);
+    char byte = 0;
+    ASSERT_EQ(::read(ends[0], &byte, 1), 1) << "the program started";
+    ::close(ends[0]);
+    const std::vector<std::string> programs = GrandchildrenOf(daemon);
+    EXPECT_GE(programs.size(), 2u);
+    ::kill(daemon, SIGKILL);
+    ASSERT_EQ(::waitpid(daemon, nullptr, 0), daemon);
+
+    for (const std::string& program : programs) EXPECT_TRUE(IsGone(program)) << program;
+  }
 }
 
 TEST_F(ChildProcessTest, EndlessOutputIsEnded) {
