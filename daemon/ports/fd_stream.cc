@@ -134,7 +134,8 @@ absl::Status FdStream::Failure(absl::string_view what, int error_number) {
     case EIO:    // a hung-up tty, or a USB adapter that was pulled
     case ENXIO:  // the same, by other drivers
     case ENODEV:
-    case EPIPE:  // a closed socket
+    case ESHUTDOWN:  // a request to a USB device that is just leaving
+    case EPIPE:      // a closed socket
     case ECONNRESET:
     case ETIMEDOUT:  // TCP keep-alive or retransmission gave up
       return Gone(absl::StrCat(what, ": ", std::strerror(error_number)));
