@@ -101,6 +101,12 @@ class BatchLedgerTest : public ::testing::Test {
     });
   }
 
+  // "kind payload" of every event so far.
+  std::vector<std::string> Told() {
+    absl::MutexLock lock(&mutex_);
+    return told_;
+  }
+
   TemporaryFolder folder_;
   base::FakeClock clock_;
   const std::string path_ = folder_.Path("ledger.db");
@@ -119,7 +125,7 @@ TEST_F(BatchLedgerTest, ABatchIsKeptWithItsEvent) {
   EXPECT_EQ(batch->remaining(), 3);
   EXPECT_EQ(batch->sequence, 1);
   EXPECT_EQ(Counts(), "1 0/0/0/0/0");
-  EXPECT_THAT(told_, ElementsAre("7 batch-1 1 1"));
+  EXPECT_THAT(Told(), ElementsAre("7 batch-1 1 1"));
   EXPECT_EQ(VerdictOf(*ledger_), "ok");
 }
 
@@ -163,8 +169,8 @@ TEST_F(BatchLedgerTest, ADeploymentTakesTheFirstFreeSlotAndWhatTheBatchOrders) {
   EXPECT_EQ(ledger_->GetDeployment(second->id)->batch_id, "batch-1");
   EXPECT_EQ(Slots(), "1:deployment-a: 2:deployment-b:");
   // Each with the batch's counts right behind it.
-  EXPECT_THAT(told_, ElementsAre("7 batch-1 1 1", "1 deployment-a 1 2", "7 batch-1 1 3",
-                                 "1 deployment-b 1 4", "7 batch-1 1 5"));
+  EXPECT_THAT(Told(), ElementsAre("7 batch-1 1 1", "1 deployment-a 1 2", "7 batch-1 1 3",
+                                  "1 deployment-b 1 4", "7 batch-1 1 5"));
 }
 
 TEST_F(BatchLedgerTest, NeverTakesMoreBoardsThanItsCount) {
