@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -159,6 +158,7 @@ class BuilderTest(unittest.TestCase):
                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.addCleanup(client.stdout.close)
         self.addCleanup(client.wait)
+        self.addCleanup(client.kill)
         for line in client.stdout:
             if "hanging" in line:
                 break
@@ -170,7 +170,7 @@ class BuilderTest(unittest.TestCase):
 
     def test_a_client_that_goes_away_ends_its_build(self):
         station = self.start()
-        self.cancelled(station, lambda client: client.send_signal(signal.SIGINT))
+        self.cancelled(station, lambda client: client.terminate())
         self.result(station, self.template())
 
     def test_a_station_that_stops_ends_its_build(self):
