@@ -123,7 +123,9 @@ class GzipFile {
       : file_(::gzdopen(fd.get(), mode)), path_(std::move(path)) {
     if (file_ == nullptr) return;
     fd.Release();  // now the stream's
-    ::gzbuffer(file_, kBuffer);
+    // Twice of what is written at once: zlib copies what is smaller than its buffer. Of more it
+    // keeps a pointer when a write fails, and follows it as the file is closed.
+    ::gzbuffer(file_, 2 * kBuffer);
   }
   ~GzipFile() {
     if (file_ != nullptr) ::gzclose(file_);
@@ -133,6 +135,7 @@ class GzipFile {
 
   bool valid() const { return file_ != nullptr; }
 
+  // At most kBuffer bytes.
   absl::Status Write(absl::string_view bytes) {
     errno = 0;
     if (bytes.empty() || ::gzwrite(file_, bytes.data(), static_cast<unsigned>(bytes.size())) > 0) {
