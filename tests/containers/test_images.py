@@ -49,7 +49,8 @@ class ImageTest(unittest.TestCase):
         for name in MAX_MB:
             found = run("docker", "run", "--rm", "--network", "none", "--entrypoint", "/bin/sh", "--user", "0",
                         f"kiln/{name}:{TAG}", "-c",
-                        "ls -d /src /build /out /root/.npmrc /root/.config /root/.cache /root/go 2>/dev/null; "
+                        "cd; ls -d /src /build /out /run/secrets /var/cache/ccache /var/cache/npm /var/cache/go-* "
+                        ".npmrc .npm .config .cache go 2>/dev/null; "
                         "for tool in cc g++ cmake go node npm git curl wget python3; do command -v $tool; done; "
                         "find /var/lib/apt/lists /var/cache/apt -type f ! -name lock | head; "
                         "find / -xdev -perm -4000 -newer /usr/share/doc/kiln/LICENSE -type f 2>/dev/null; true").stdout
