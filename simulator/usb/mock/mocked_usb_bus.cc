@@ -1,17 +1,9 @@
 #include "simulator/usb/mock/mocked_usb_bus.h"
 
-#include <linux/capability.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/un.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -24,13 +16,12 @@
 #include "absl/base/internal/raw_logging.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
-#include "base/unique_fd.h"
 #include "simulator/usb/mock/mocked_sysfs.h"
+#include "simulator/usb/mock/mocked_testbed.h"
 #include "simulator/usb/mock/usbfs_node.h"
 #include "simulator/usb/usb_device_model.h"
 
@@ -43,25 +34,6 @@ constexpr int kLastNumber = 127;  // of a device on a bus
 constexpr absl::Duration kLongWait = absl::Seconds(10);
 // For what a whole step of a deployment has to lead to.
 constexpr absl::Duration kStepWait = absl::Seconds(30);
-// Of the sockets by which umockdev reaches the listeners in its folder, and of those it must not.
-constexpr char kListenerPrefix[] = "event";
-constexpr char kDeafPrefix[] = "deaf-event";
-
-// Root may open any file. Without these two capabilities it is refused what others are: the mode of
-// a node means something. Of this thread and those it starts.
-void ObeyFileModes() {
-  __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-  __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
-  if (::syscall(SYS_capget, &header, data) != 0) return;
-  data[0].effective &= ~(1u << CAP_DAC_OVERRIDE | 1u << CAP_DAC_READ_SEARCH);
-  ::syscall(SYS_capset, &header, data);
-}
-
-std::string TakeString(gchar* text) {
-  const std::string copy = text;
-  g_free(text);
-  return copy;
-}
 
 // Whether `place` is below `hub` ("1-2", or "usb1" for the root hub).
 bool IsBelow(const UsbTopology& place, absl::string_view hub) {
@@ -74,15 +46,7 @@ bool IsBelow(const UsbTopology& place, absl::string_view hub) {
 
 }  // namespace
 
-MockedUsbBus::MockedUsbBus()
-    : clock_(base::SystemClock()),
-      testbed_(umockdev_testbed_new()),
-      root_(TakeString(umockdev_testbed_get_root_dir(testbed_))) {
-  ABSL_RAW_CHECK(umockdev_in_mock_environment(), "to be run under umockdev-wrapper");
-  ObeyFileModes();
-  // libusb does not start without these.
-  fs::create_directories(absl::StrCat(root_, "/dev/bus/usb/001"));
-  fs::create_directories(absl::StrCat(root_, "/sys/bus/usb/devices"));
+MockedUsbBus::MockedUsbBus() : clock_(base::SystemClock()) {
   {
     absl::MutexLock lock(&plug_mutex_);
     AddHubs(UsbTopology("1-1"));
@@ -118,7 +82,6 @@ MockedUsbBus::~MockedUsbBus() {
   DropDeparted();
   // umockdev still calls for those that the test has left open.
   for (std::unique_ptr<Attachment>& attachment : departed_) attachment.release();
-  g_object_unref(testbed_);
 }
 
 // --- What happens on the bus ---
@@ -205,6 +168,11 @@ void MockedUsbBus::Reenumerate(absl::string_view place) {
   Attach(*slot);
 }
 
+void MockedUsbBus::LoseEvents(bool lose) {
+  absl::MutexLock plug_lock(&plug_mutex_);
+  testbed_.LoseEvents(lose);
+}
+
 void MockedUsbBus::SetFaults(absl::string_view place, const MockedDeviceFaults& faults) {
   absl::MutexLock plug_lock(&plug_mutex_);
   const Attachment* attachment = nullptr;
@@ -215,7 +183,9 @@ void MockedUsbBus::SetFaults(absl::string_view place, const MockedDeviceFaults& 
     attachment = slot.attachment.get();
     if (attachment != nullptr) attachment->node->SetFaults(faults);
   }
-  if (attachment != nullptr) SetMode(attachment->node_path, faults);
+  if (attachment != nullptr) {
+    testbed_.SetOpenable(attachment->node_path, !faults.permission_denied);
+  }
 }
 
 // --- What tests look at ---
@@ -319,70 +289,12 @@ MockedUsbBus::Slot& MockedUsbBus::SlotAt(absl::string_view place) {
   return *found->second;
 }
 
-void MockedUsbBus::AwaitRoomForEvent() const {
-  std::error_code unreadable;
-  for (const fs::directory_entry& entry : fs::directory_iterator(root_, unreadable)) {
-    const std::string path = entry.path().string();
-    if (!absl::StartsWith(entry.path().filename().string(), kListenerPrefix)) continue;
-    const base::UniqueFd probe(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    sockaddr_un address = {};
-    address.sun_family = AF_UNIX;
-    ABSL_RAW_CHECK(path.size() < sizeof(address.sun_path), "the testbed's path is too long");
-    path.copy(address.sun_path, path.size());
-    // Refused: nobody listens there any more.
-    if (::connect(probe.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) {
-      continue;
-    }
-    // A connected datagram socket can be written to when the other's queue has room.
-    pollfd wait = {.fd = probe.get(), .events = POLLOUT, .revents = 0};
-    ::poll(&wait, 1, static_cast<int>(absl::ToInt64Milliseconds(kStepWait)));
-  }
-}
-
-void MockedUsbBus::LoseEvents(bool lose) {
-  absl::MutexLock plug_lock(&plug_mutex_);
-  // umockdev sends to whoever has a socket of the first kind of name.
-  const std::string from = lose ? kListenerPrefix : kDeafPrefix;
-  const std::string to = lose ? kDeafPrefix : kListenerPrefix;
-  std::vector<fs::path> sockets;
-  for (const fs::directory_entry& entry : fs::directory_iterator(root_)) {
-    if (absl::StartsWith(entry.path().filename().string(), from)) sockets.push_back(entry.path());
-  }
-  for (const fs::path& path : sockets) {
-    fs::rename(path, path.parent_path() / (to + path.filename().string().substr(from.size())));
-  }
-}
-
-void MockedUsbBus::AddToTestbed(const std::string& description) {
-  for (absl::string_view device : absl::StrSplit(description, "\n\n", absl::SkipWhitespace())) {
-    AwaitRoomForEvent();
-    GError* error = nullptr;
-    const std::string text = absl::StrCat(device, "\n\n");
-    if (!umockdev_testbed_add_from_string(testbed_, text.c_str(), &error)) {
-      ABSL_RAW_LOG(FATAL, "umockdev: %s", error->message);
-    }
-  }
-}
-
-void MockedUsbBus::RemoveFromTestbed(const std::string& devpath) {
-  const std::string path = absl::StrCat("/sys", devpath);
-  AwaitRoomForEvent();
-  // Removing alone sends no event.
-  umockdev_testbed_uevent(testbed_, path.c_str(), "remove");
-  umockdev_testbed_remove_device(testbed_, path.c_str());
-}
-
 void MockedUsbBus::AddHubs(const UsbTopology& place) {
   const std::string root = absl::StrCat("usb", place.bus);
-  const auto make_plain_node = [this](int bus, int number) {
-    const std::string path = absl::StrCat(root_, UsbNodePath(bus, number));
-    fs::create_directories(fs::path(path).parent_path());
-    std::ofstream node(path);
-  };
   if (hubs_.emplace(root, 1).second) {
     last_number_[place.bus] = 1;
-    make_plain_node(place.bus, 1);
-    AddToTestbed(DescribeRootHub(place.bus));
+    testbed_.MakeNode(UsbNodePath(place.bus, 1));
+    testbed_.Add(DescribeRootHub(place.bus));
   }
   const std::string parent = place.parent();
   if (parent.empty() || hubs_.count(parent) != 0) return;
@@ -390,8 +302,8 @@ void MockedUsbBus::AddHubs(const UsbTopology& place) {
   AddHubs(hub);
   const int number = NextNumber(place.bus);
   hubs_[parent] = number;
-  make_plain_node(place.bus, number);
-  AddToTestbed(DescribeHub(hub, number));
+  testbed_.MakeNode(UsbNodePath(place.bus, number));
+  testbed_.Add(DescribeHub(hub, number));
 }
 
 int MockedUsbBus::NextNumber(int bus) {
@@ -411,14 +323,6 @@ int MockedUsbBus::NextNumber(int bus) {
   return number;
 }
 
-void MockedUsbBus::SetMode(const std::string& node_path, const MockedDeviceFaults& faults) const {
-  constexpr fs::perms kEverybody = fs::perms::owner_read | fs::perms::owner_write |
-                                   fs::perms::group_read | fs::perms::group_write |
-                                   fs::perms::others_read | fs::perms::others_write;
-  fs::permissions(absl::StrCat(root_, node_path),
-                  faults.permission_denied ? fs::perms::none : kEverybody);
-}
-
 void MockedUsbBus::Attach(Slot& slot) {
   {
     absl::MutexLock lock(&mutex_);
@@ -430,7 +334,7 @@ void MockedUsbBus::Attach(Slot& slot) {
   attachment->slot = &slot;
   attachment->number = number;
   attachment->node_path = UsbNodePath(slot.place.bus, number);
-  const std::string path = absl::StrCat(root_, attachment->node_path);
+  const std::string path = testbed_.PathOf(attachment->node_path);
   fs::create_directories(fs::path(path).parent_path());
   std::string description;
   {
@@ -439,20 +343,16 @@ void MockedUsbBus::Attach(Slot& slot) {
                                                    slot.options.kernel_driver, slot.options.faults);
     description = DescribeUsbDevice(slot.place, number, *slot.model, slot.options.kernel_driver);
   }
-  SetMode(attachment->node_path, slot.options.faults);
+  testbed_.SetOpenable(attachment->node_path, !slot.options.faults.permission_denied);
   attachment->handler = umockdev_ioctl_base_new();
   g_signal_connect(attachment->handler, "handle-ioctl", G_CALLBACK(OnIoctl), attachment.get());
-  GError* error = nullptr;
-  if (!umockdev_testbed_attach_ioctl(testbed_, attachment->node_path.c_str(), attachment->handler,
-                                     &error)) {
-    ABSL_RAW_LOG(FATAL, "umockdev: %s", error->message);
-  }
+  testbed_.AttachIoctl(attachment->node_path, attachment->handler);
   {
     absl::MutexLock lock(&mutex_);
     slot.attachment = std::move(attachment);
     Notice(slot);
   }
-  AddToTestbed(description);
+  testbed_.Add(description);
   UpdateTty(slot);
 }
 
@@ -467,11 +367,11 @@ void MockedUsbBus::Detach(Slot& slot) {
   }
   UpdateTty(slot);
   for (int interface : attachment->node->interfaces()) {
-    RemoveFromTestbed(absl::StrCat(slot.place.devpath(), "/", slot.place.name, ":1.", interface));
+    testbed_.Remove(absl::StrCat(slot.place.devpath(), "/", slot.place.name, ":1.", interface));
   }
-  RemoveFromTestbed(slot.place.devpath());
+  testbed_.Remove(slot.place.devpath());
   std::error_code error;
-  fs::remove(absl::StrCat(root_, attachment->node_path), error);
+  fs::remove(testbed_.PathOf(attachment->node_path), error);
   departed_.push_back(std::move(attachment));
 }
 
@@ -491,7 +391,7 @@ void MockedUsbBus::DropDeparted() {
 }
 
 void MockedUsbBus::DestroyAttachment(std::unique_ptr<Attachment> attachment) {
-  umockdev_testbed_detach_ioctl(testbed_, attachment->node_path.c_str(), nullptr);
+  testbed_.DetachIoctl(attachment->node_path);
   g_signal_handlers_disconnect_by_data(attachment->handler, attachment.get());
   g_object_unref(attachment->handler);
 }
@@ -528,11 +428,11 @@ void MockedUsbBus::UpdateTty(Slot& slot) {
     if (std::exchange(slot.tty_shown, wanted) == wanted) return;
   }
   if (wanted) {
-    AddToTestbed(DescribeTty(slot.place, kInterface, slot.options.tty));
+    testbed_.Add(DescribeTty(slot.place, kInterface, slot.options.tty));
     return;
   }
   for (const std::string& devpath : TtyDevpaths(slot.place, kInterface, slot.options.tty)) {
-    RemoveFromTestbed(devpath);
+    testbed_.Remove(devpath);
   }
 }
 

@@ -19,6 +19,7 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "simulator/usb/mock/mocked_sysfs.h"
+#include "simulator/usb/mock/mocked_testbed.h"
 #include "simulator/usb/mock/usbfs_node.h"
 #include "simulator/usb/usb_device_model.h"
 
@@ -112,18 +113,12 @@ class MockedUsbBus {
   static void OnClosed(gpointer attachment, GObject* client);
 
   void AddHubs(const UsbTopology& place) ABSL_EXCLUSIVE_LOCKS_REQUIRED(plug_mutex_);
-  // Each device of `description`, with its event.
-  void AddToTestbed(const std::string& description);
-  // Waits at most 30 s until every listener can be told of one more event: its socket holds few
-  // (net.unix.max_dgram_qlen, 10 by default), and umockdev ends the program over a full one.
-  void AwaitRoomForEvent() const;
-  void RemoveFromTestbed(const std::string& devpath);
   int NextNumber(int bus) ABSL_EXCLUSIVE_LOCKS_REQUIRED(plug_mutex_);
   void Attach(Slot& slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(plug_mutex_);
   void Detach(Slot& slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(plug_mutex_);
   void DropDeparted() ABSL_EXCLUSIVE_LOCKS_REQUIRED(plug_mutex_);
-  void DestroyAttachment(std::unique_ptr<Attachment> attachment);
-  void SetMode(const std::string& node_path, const MockedDeviceFaults& faults) const;
+  void DestroyAttachment(std::unique_ptr<Attachment> attachment)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(plug_mutex_);
   Slot& SlotAt(absl::string_view place) ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
   // Moves what is due, on a thread of its own: adapters' timers, boards' words, and devices that
@@ -138,8 +133,6 @@ class MockedUsbBus {
   void Notice(Slot& slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   base::Clock& clock_;
-  UMockdevTestbed* const testbed_;
-  const std::string root_;
 
   // Held while the bus changes, also while umockdev is called, whose thread calls OnIoctl: never
   // with mutex_ held.
@@ -157,6 +150,9 @@ class MockedUsbBus {
   absl::Duration wakes_at_ ABSL_GUARDED_BY(mutex_) = absl::ZeroDuration();
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
+
+  // Last, so that it goes first: it tells its handlers of every client that it still has.
+  MockedTestbed testbed_ ABSL_GUARDED_BY(plug_mutex_);
 };
 
 }  // namespace kiln::simulator
