@@ -1,5 +1,6 @@
 # The daily commands. `make` alone lists them.
 BUILD ?= build
+VERSION := $(shell sed -n 's/^project.kiln VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
 STUBS ?= $(CURDIR)/.cache/stubs
 # One cache for all clones of this user: paths below the clone do not count.
 export CCACHE_DIR ?= $(HOME)/.cache/ccache
@@ -53,6 +54,10 @@ bench: build ## print the figures of docs/performance.md
 bench-gateway: build ## print the figures of 200 event streams of one gateway
 	@scripts/bench-gateway $(BUILD)
 
+.PHONY: packages
+packages: build ## the Debian packages of this distribution into build/packages
+	@KILN_STUBS=$(STUBS) scripts/packages $(BUILD)
+
 .PHONY: test-usb bench-usb
 test-usb: setup $(BUILD)/build.ninja ## boards at a virtual USB in an emulated machine (CASES="mid_flash": only some)
 	@KILN_STUBS=$(STUBS) scripts/setup --checks
@@ -63,6 +68,21 @@ bench-usb: setup $(BUILD)/build.ninja ## print how much of the wire each USB dri
 	@KILN_STUBS=$(STUBS) scripts/setup --checks
 	@cmake --build $(BUILD) --target kilnd kiln kiln-sim kiln-usb-probe kiln-line-bench
 	@KILN_STUBS=$(STUBS) python3 -B tests/usb-vm/run.py --bench --timeout 3600 $(BUILD) $(ADAPTERS)
+
+.PHONY: up down images test-containers
+images: ## build the container images kiln/kilnd, kiln/kiln-gateway, kiln/kiln-sim
+	@images/build
+
+up: ## a working station in containers, with simulated boards where this machine has no USB
+	@command -v docker >/dev/null || { echo "make up needs Docker (docs/containers.md)" >&2; exit 1; }
+	@docker image inspect kiln/kilnd:$(VERSION) kiln/kiln-gateway:$(VERSION) kiln/kiln-sim:$(VERSION) >/dev/null 2>&1 || images/build
+	@compose/start
+
+down: ## stop that station; ledger and records stay
+	@compose/stop
+
+test-containers: ## the images and a whole stack in containers; cleans up after itself
+	@scripts/test-containers
 
 format: ## format the C++ sources and the page's
 	@git ls-files '*.cc' '*.h' | xargs clang-format-19 -i
