@@ -170,6 +170,9 @@ const BootWatcher::Sign BootWatcher::kSigns[] = {
     {"Brownout detector was triggered", kBrownout},
 };
 
+// The ROM's line once its straps, or a command before the reset, have led it into the loader.
+constexpr absl::string_view kLoaderLine = "waiting for download";
+
 BootWatcher::State BootWatcher::Feed(absl::Span<const uint8_t> bytes) {
   if (state_ != State::kWaiting) return state_;
   for (const std::string& line : scanner_.Feed(bytes)) {
@@ -189,14 +192,21 @@ void BootWatcher::TakeLine(const std::string& line) {
     if (report.ok()) {
       report_ = *std::move(report);
       state_ = State::kReported;
+      in_loader_ = false;
     } else {
       bad_report_ = std::string(report.status().message());
     }
     return;
   }
+  // The whole line: programs, too, wait for downloads, and say so with more words.
+  if (line == kLoaderLine) {
+    in_loader_ = true;
+    return;
+  }
   for (const Sign& sign : kSigns) {
     const size_t at = absl::string_view(line).find(sign.text);
     if (at == absl::string_view::npos) continue;
+    if (sign.trouble == kReset) in_loader_ = false;
     if (counts_[sign.trouble]++ == 0) {
       first_line_[sign.trouble] = Quoted(absl::string_view(line).substr(at));
     }
@@ -231,6 +241,12 @@ absl::Status BootWatcher::Outcome() const {
       return MakeError(ErrorCode::kBoardDidNotBoot, reason_);
     case State::kWaiting:
       break;
+  }
+  if (in_loader_) {
+    return MakeError(ErrorCode::kBoardDidNotBoot,
+                     absl::StrCat("the board starts its loader instead of its program: is BOOT "
+                                  "pressed, or GPIO0 low? ",
+                                  Summary()));
   }
   const bool failed = std::any_of(counts_ + kBadImage, counts_ + kTroubleCount,
                                   [](int count) { return count > 0; });

@@ -90,6 +90,8 @@ class BootWatcher {
   State Feed(absl::Span<const uint8_t> bytes);
 
   State state() const { return state_; }
+  // Whether the newest start that was seen is the loader's: until another reset, no program runs.
+  bool in_loader() const { return in_loader_; }
   // In kReported only.
   const BoardReport& report() const { return report_; }
   // In kBootLoop: one English sentence that names the trouble, with the board's own line.
@@ -97,7 +99,8 @@ class BootWatcher {
   // What was seen so far, for the detail of a time-out: "saw 2 resets, 1 panic (Guru …)".
   std::string Summary() const;
   // BoardDidNotBoot with the reason in kBootLoop; OK in kReported; in kWaiting, BoardNotConfirmed
-  // (or BoardDidNotBoot when a failure was seen) with the summary, for a caller that gives up.
+  // (or BoardDidNotBoot when a failure or the loader was seen) with the summary, for a caller that
+  // gives up.
   absl::Status Outcome() const;
 
  private:
@@ -117,7 +120,8 @@ class BootWatcher {
   std::string reason_;
   int counts_[kTroubleCount] = {};
   std::string first_line_[kTroubleCount];  // escaped, shortened
-  std::string bad_report_;                 // why the last broken report was refused
+  bool in_loader_ = false;
+  std::string bad_report_;  // why the last broken report was refused
 };
 
 }  // namespace kiln::identity

@@ -189,6 +189,22 @@ TEST(BootWatcherTest, RecognisesEachKindOfBootLoop) {
   }
 }
 
+TEST(BootWatcherTest, TellsAStartOfTheLoaderFromOneOfTheProgram) {
+  BootWatcher watcher;
+  EXPECT_FALSE(watcher.in_loader());
+  watcher.Feed(
+      AsBytes("rst:0x1 (POWERON),boot:0x4 (DOWNLOAD(USB/UART0))\r\nwaiting for download\r\n"));
+  EXPECT_TRUE(watcher.in_loader());
+  EXPECT_EQ(watcher.state(), State::kWaiting) << "somebody may yet reset it";
+  EXPECT_TRUE(errors::Is(watcher.Outcome(), ErrorCode::kBoardDidNotBoot)) << watcher.Outcome();
+  EXPECT_THAT(std::string(watcher.Outcome().message()), HasSubstr("BOOT"));
+  watcher.Feed(AsBytes(kResetLine));
+  EXPECT_FALSE(watcher.in_loader());
+  EXPECT_TRUE(errors::Is(watcher.Outcome(), ErrorCode::kBoardNotConfirmed)) << watcher.Outcome();
+  watcher.Feed(AsBytes("I (812) ota: waiting for download\r\n"));
+  EXPECT_FALSE(watcher.in_loader()) << "a program's own words";
+}
+
 TEST(BootWatcherTest, ShowsTheBoardsWordsEscapedAndShort) {
   BootWatcher watcher(BootWatcher::Limits{.failures = 1, .resets = 1});
   watcher.Feed(AsBytes(absl::StrCat("abort() was called\x1b[2J\xe0", std::string(500, 'A'), "\n")));

@@ -39,8 +39,9 @@ absl::Status ConfirmBySerial(DeploymentContext& context) {
   if (!options.confirm.serial) {
     RETURN_IF_ERROR(
         listen(context, std::min(options.confirm.clean_boot_window, options.timeouts.confirm)));
-    return context.watcher->state() == BootWatcher::State::kBootLoop ? context.watcher->Outcome()
-                                                                     : absl::OkStatus();
+    const BootWatcher& watcher = *context.watcher;
+    const bool clean = watcher.state() != BootWatcher::State::kBootLoop && !watcher.in_loader();
+    return clean ? absl::OkStatus() : watcher.Outcome();
   }
   RETURN_IF_ERROR(listen(context, options.timeouts.confirm));
   RETURN_IF_ERROR(context.watcher->Outcome());

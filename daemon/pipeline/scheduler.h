@@ -45,7 +45,8 @@ struct StepTimeouts {
 };
 
 struct ConfirmOptions {
-  // Require the board's own report on the serial line. Off: a clean boot (no boot loop) is enough.
+  // Require the board's own report on the serial line. Off: a clean boot is enough: neither a
+  // boot loop nor a start of the loader.
   bool serial = true;
   // How long a boot must stay clean when no report is required.
   absl::Duration clean_boot_window = absl::Seconds(5);

@@ -117,6 +117,25 @@ TEST_F(SchedulerFaultTest, ACleanBootIsEnoughWhereNoReportIsAskedFor) {
   EXPECT_EQ(RunWith({.no_identity_line = true}).state, DeploymentState::kSucceeded);
 }
 
+TEST_F(SchedulerFaultTest, AStartOfTheLoaderIsNoCleanBoot) {
+  for (const bool report_required : {false, true}) {
+    options_.confirm.serial = report_required;
+    options_.confirm.clean_boot_window = options_.timeouts.confirm = absl::Seconds(3);
+    PlugBoard("p1", 1);
+    StartStation();
+    HoldAt("boot:enter");
+    const Deployment row = Deploy("p1");
+    AwaitHeld();
+    BoardAt("p1").SetFaults({.boot_held = true});
+    Resume();
+    const Deployment end = AwaitEnd(row.id);
+    EXPECT_EQ(end.state, DeploymentState::kFailed) << report_required;
+    EXPECT_EQ(end.error_code, "BOARD_DID_NOT_BOOT") << end.error_detail;
+    EXPECT_THAT(end.error_detail, HasSubstr("starts its loader")) << report_required;
+    StopStation();
+  }
+}
+
 TEST_F(SchedulerFaultTest, ABootLoopIsSeenWithOrWithoutReport) {
   PlugBoard("p1", 1);
   StartStation();
