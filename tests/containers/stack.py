@@ -60,7 +60,7 @@ class Stack:
             "EXPORT_HOST_DIR": self.records, "KILN_BACKUP_DIR": self.backups,
             "KILN_TOKEN_FILE": self.home / "secrets" / "gateway_tokens",
             "KILN_SUBNET_FRONT": "172.28.220.0/24", "KILN_SUBNET_BACK": "172.28.221.0/24",
-            "KILN_SUBNET_BOARDS": "172.28.222.0/24", **settings,
+            "KILN_SUBNET_BOARDS": "172.28.222.0/24", "KILN_START_TIMEOUT": 300, **settings,
         }
         self.write_settings()
         self.environment = dict(os.environ, COMPOSE_PROJECT_NAME="kiln-test", KILN_ENV_FILE=str(self.home / ".env"))
@@ -72,7 +72,7 @@ class Stack:
     def script(self, name, *arguments, check=True, input_text=None):
         """Runs one of the scripts of compose/."""
         done = subprocess.run([str(TOP / "compose" / name), *map(str, arguments)], env=self.environment, text=True,
-                              capture_output=True, input=input_text or "", timeout=300)
+                              capture_output=True, input=input_text or "", timeout=900)
         if check and done.returncode != 0:
             raise AssertionError(f"{name} ended with {done.returncode}\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
         return done
@@ -130,7 +130,7 @@ class Stack:
     def deployment(self, name):
         return self.call("GET", f"/v1/{name}")
 
-    def await_end(self, names, seconds=180):
+    def await_end(self, names, seconds=600):
         """The deployments, once all of them have ended."""
         await_true(lambda: all(self.deployment(name)["state"] in ENDED for name in names), seconds,
                    lambda: [self.deployment(name) for name in names])
@@ -149,6 +149,9 @@ class Stack:
     def logs(self):
         return self.compose("logs", "--no-color", "--tail", "40", check=False).stdout
 
-    def close(self):
+    def down(self):
         self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "20", check=False)
+
+    def close(self):
+        self.down()
         shutil.rmtree(self.home, ignore_errors=True)

@@ -4,6 +4,8 @@
 #
 #   tests/packages/run.sh [BUILD_FOLDER]     environment: KILN_STUBS, KILN_DEBIAN_MIRROR
 set -euo pipefail
+# Of the packages and of the chroot, whose other users have to get in.
+umask 022
 cd "$(dirname "$0")/../.."
 build=${1:-build}
 cache=$PWD/.cache/packages
@@ -42,7 +44,7 @@ key=$(printf '%s' "$VERSION_CODENAME $depends" | sha256sum | cut -c1-16)
 base=$cache/root-$key.tar
 if [ ! -f "$base" ]; then
   rm -f "$cache"/root-*.tar
-  mmdebstrap --quiet --variant=minbase --format=tar --include="$depends,dbus" \
+  mmdebstrap --quiet --variant=minbase --format=tar --aptopt='Acquire::Retries "5"' --include="$depends,dbus" \
     "$VERSION_CODENAME" "$base.new" ${KILN_DEBIAN_MIRROR:+"$KILN_DEBIAN_MIRROR"}
   mv "$base.new" "$base"
 fi
