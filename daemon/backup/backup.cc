@@ -36,18 +36,20 @@ absl::Status Typed(const absl::Status& status) {
       absl::IsResourceExhausted(status) ? ErrorCode::kDiskFull : ErrorCode::kBackupFailed, status);
 }
 
-// Held while a backup is made; two would remove each other's files.
-absl::StatusOr<base::UniqueFd> LockFolder(const std::string& folder) {
+// Held while a backup is made; two would remove each other's files. Not valid: another one is being
+// made.
+absl::StatusOr<base::UniqueFd> LockFolder(const std::string& folder, base::FileSystem& files) {
+  RETURN_IF_ERROR(Typed(files.CreateDirectories(folder, kFolderMode)));
   const std::string path = absl::StrCat(folder, "/", kLockName);
   base::UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!fd.valid()) {
     return MakeError(ErrorCode::kBackupFailed,
                      absl::StrCat("opening ", path, ": ", strerror(errno)));
   }
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    return MakeError(ErrorCode::kBackupFailed, "another backup is being made right now");
-  }
-  return fd;
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
+  if (errno == EWOULDBLOCK) return base::UniqueFd();
+  // Shares of other systems may know no locks.
+  return MakeError(ErrorCode::kBackupFailed, absl::StrCat("locking ", path, ": ", strerror(errno)));
 }
 
 // Gives the archive its name, for good. One of the same second is older, and as good as replaced.
@@ -135,11 +137,10 @@ absl::Status WriteArchive(const std::string& path, const std::string& ledger_cop
   return archive->Finish();
 }
 
+// With the folder locked.
 absl::StatusOr<BackupOutcome> Create(const BackupOptions& options, base::FileSystem& files,
                                      base::Clock& clock) {
   const std::string& folder = options.backup_directory;
-  RETURN_IF_ERROR(Typed(files.CreateDirectories(folder, kFolderMode)));
-  ASSIGN_OR_RETURN(const base::UniqueFd lock, LockFolder(folder));
   auto names = files.ListDirectory(folder);
   if (!names.ok()) return Typed(names.status());
   for (const std::string& name : *names) {
@@ -186,7 +187,13 @@ absl::StatusOr<BackupOutcome> Create(const BackupOptions& options, base::FileSys
 
 absl::StatusOr<BackupOutcome> CreateBackup(const BackupOptions& options, base::FileSystem& files,
                                            base::Clock& clock) {
-  absl::StatusOr<BackupOutcome> outcome = Create(options, files, clock);
+  const absl::StatusOr<base::UniqueFd> lock = LockFolder(options.backup_directory, files);
+  if (lock.ok() && !lock->valid()) {
+    // The one that is being made leaves word of itself; this says nothing about how it goes.
+    return MakeError(ErrorCode::kBackupFailed, "another backup is being made right now");
+  }
+  absl::StatusOr<BackupOutcome> outcome =
+      lock.ok() ? Create(options, files, clock) : absl::StatusOr<BackupOutcome>(lock.status());
   BackupStatus status = ReadBackupStatus(files, options.state_directory).value_or(BackupStatus());
   status.attempt_time = clock.Now();
   status.ok = outcome.ok();

@@ -34,7 +34,8 @@ struct BackupOutcome {
 // moment, then the bundles and records, which only ever become more, so that whatever the ledger
 // speaks of is there. The archive is read back and checked before it gets its name; only then older
 // ones go. How it went is left in the state folder for the station to tell. A failed backup leaves
-// no archive. Errors: BackupFailed (also while another one runs), DiskFull, LedgerDamaged.
+// no archive. Errors: BackupFailed (also while another one runs, of which no word is left),
+// DiskFull, LedgerDamaged.
 absl::StatusOr<BackupOutcome> CreateBackup(const BackupOptions& options, base::FileSystem& files,
                                            base::Clock& clock);
 

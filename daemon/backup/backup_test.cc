@@ -1,5 +1,7 @@
 #include "daemon/backup/backup.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -11,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/digest.h"
 #include "base/fake_clock.h"
+#include "base/unique_fd.h"
 #include "daemon/backup/backup_folder.h"
 #include "errors/error.h"
 #include "gmock/gmock.h"
@@ -151,6 +154,22 @@ TEST_F(BackupTest, AFailureLeavesTheOlderBackupsAlone) {
 
   EXPECT_TRUE(errors::Is(outcome.status(), errors::ErrorCode::kBackupFailed)) << outcome.status();
   EXPECT_EQ(BackupNames(), before);
+}
+
+TEST_F(BackupTest, OneThatIsRefusedBesideAnotherLeavesNoWordOfItself) {
+  ASSERT_TRUE(CreateBackup(options_, files_, clock_).ok());
+  const BackupStatus before = Status();
+  clock_.Advance(absl::Hours(1));
+  const base::UniqueFd other(
+      ::open(absl::StrCat(options_.backup_directory, "/.lock").c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_EQ(::flock(other.get(), LOCK_EX | LOCK_NB), 0);
+
+  const auto outcome = CreateBackup(options_, files_, clock_);
+
+  EXPECT_TRUE(errors::Is(outcome.status(), errors::ErrorCode::kBackupFailed)) << outcome.status();
+  EXPECT_THAT(std::string(outcome.status().message()), HasSubstr("another backup"));
+  EXPECT_TRUE(Status().ok);
+  EXPECT_EQ(Status().attempt_time, before.attempt_time);
 }
 
 TEST_F(BackupTest, ClearsUpAfterOneThatWasKilled) {
