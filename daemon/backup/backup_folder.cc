@@ -98,7 +98,7 @@ absl::Status WriteBackupStatus(base::FileSystem& files, const std::string& state
                        {"ok", status.ok},
                        {"problem", base::SafeText(status.problem, kMaxProblemBytes)},
                        {"success_time", Stamp(status.success_time)},
-                       {"file", status.file},
+                       {"file", base::SafeText(status.file, kMaxProblemBytes)},
                        {"bytes", status.bytes}};
   return files.WriteFileAtomically(absl::StrCat(state_directory, "/", kStatusName),
                                    object.dump(2) + "\n", base::FileSystem::IfExists::kReplace,

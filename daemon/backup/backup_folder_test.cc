@@ -53,6 +53,15 @@ TEST(BackupFolderTest, AStatusReadsBack) {
   EXPECT_EQ(read->bytes, status.bytes);
 }
 
+TEST(BackupFolderTest, APathThatIsNoUtf8IsToldAsFarAsItIs) {
+  base::FakeFileSystem files;
+  ASSERT_TRUE(files.CreateDirectories("/b", 0755).ok());
+  BackupStatus status;
+  status.file = "/mnt/\xFF/kiln.tar.gz";
+  ASSERT_TRUE(WriteBackupStatus(files, "/b", status).ok());
+  EXPECT_EQ(ReadBackupStatus(files, "/b")->file, "/mnt/?/kiln.tar.gz");
+}
+
 TEST(BackupFolderTest, NoStatusIsNoBackupYet) {
   base::FakeFileSystem files;
   ASSERT_TRUE(files.CreateDirectories("/b", 0755).ok());
