@@ -198,6 +198,14 @@ absl::StatusOr<base::UniqueFd> LockStation(const std::string& state) {
   return MakeError(ErrorCode::kRestoreRefused, lock.status().message());
 }
 
+// What a restore that was broken off at its question had unpacked: passwords, and as much of the
+// disk as a whole station. One that still asks holds the lock.
+void RemoveUndecided(const std::string& state, base::FileSystem& files) {
+  const std::string partial = absl::StrCat(state, "/", kPartial);
+  if (!files.Exists(partial)) return;
+  if (const auto lock = LockStation(state); lock.ok()) files.RemoveAll(partial).IgnoreError();
+}
+
 }  // namespace
 
 Restore::Restore(RestoreOptions options, base::FileSystem& files, base::UniqueFd lock)
@@ -265,8 +273,14 @@ absl::Status Restore::Unpack(const std::string& archive_path) {
 absl::StatusOr<RestoreOutcome> Restore::Commit(absl::Time now) {
   const std::string& state = options_.state_directory;
   const std::string partial = absl::StrCat(state, "/", kPartial);
-  const std::string old_name =
-      absl::StrCat(kOldStatePrefix, absl::FormatTime("%Y%m%dT%H%M%SZ", now, absl::UTCTimeZone()));
+  // A clock that was set back may name a second twice; a restore that found its folder full could
+  // never be completed.
+  std::string old_name;
+  do {
+    old_name =
+        absl::StrCat(kOldStatePrefix, absl::FormatTime("%Y%m%dT%H%M%SZ", now, absl::UTCTimeZone()));
+    now += absl::Seconds(1);
+  } while (files_.Exists(absl::StrCat(state, "/", old_name)));
   RETURN_IF_ERROR(
       Typed(files_.WriteFileAtomically(absl::StrCat(partial, "/", kOldStateName), old_name,
                                        base::FileSystem::IfExists::kReplace, kPrivateFile)));
@@ -283,7 +297,10 @@ absl::StatusOr<RestoreOutcome> Restore::Commit(absl::Time now) {
 
 absl::StatusOr<std::optional<CompletedRestore>> CompleteRestore(const RestoreOptions& options,
                                                                 base::FileSystem& files) {
-  if (!files.Exists(absl::StrCat(options.state_directory, "/", kDecided))) return std::nullopt;
+  if (!files.Exists(absl::StrCat(options.state_directory, "/", kDecided))) {
+    RemoveUndecided(options.state_directory, files);
+    return std::nullopt;
+  }
   ASSIGN_OR_RETURN(const base::UniqueFd lock, LockStation(options.state_directory));
   ASSIGN_OR_RETURN(CompletedRestore completed, Completion(options, files).Run());
   return completed;

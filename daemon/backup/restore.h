@@ -71,9 +71,10 @@ class Restore {
   bool decided_ = false;
 };
 
-// Completes a restore that was decided on and interrupted. Nothing to do: no outcome. To be called
-// by the station before it opens its ledger. When only records are left to be copied, for example
-// because their folder cannot be written, `records_missing` says why and the next call tries again.
+// Completes a restore that was decided on and interrupted, or removes what was unpacked for one
+// that was not. Nothing to complete: no outcome. To be called by the station before it opens its
+// ledger. When only records are left to be copied, for example because their folder cannot be
+// written, `records_missing` says why and the next call tries again.
 struct CompletedRestore {
   RestoreOutcome outcome;
   absl::Status records_missing;

@@ -178,6 +178,37 @@ TEST_F(RestoreTest, KeepsAStationFromStartingMeanwhile) {
   EXPECT_FALSE(storage::Ledger::Open(absl::StrCat(state_, "/ledger.db"), clock_).ok());
 }
 
+TEST_F(RestoreTest, ASecondOneOfTheSameSecondKeepsBothOldStates) {
+  const auto first = RestoreNow();
+  ASSERT_TRUE(first.ok()) << first.status();
+  AppendEvents("between", 1);
+
+  const auto second = RestoreNow();
+
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_NE(second->old_state, first->old_state);
+  EXPECT_TRUE(files_.Exists(absl::StrCat(first->old_state, "/ledger.db")));
+  EXPECT_TRUE(files_.Exists(absl::StrCat(second->old_state, "/ledger.db")));
+  EXPECT_EQ(Events(), "old old old ");
+}
+
+TEST_F(RestoreTest, TheStationRemovesWhatABrokenOffOneUnpackedAndNotWhileItAsks) {
+  const std::string unpacked = absl::StrCat(state_, "/restore.partial/ledger.db");
+  {
+    const auto asking = Restore::Prepare(archive_, options_, files_);
+    ASSERT_TRUE(asking.ok()) << asking.status();
+    CompleteAtStart();
+    EXPECT_TRUE(files_.Exists(unpacked));
+  }
+  ASSERT_TRUE(files_.CreateDirectories(absl::StrCat(state_, "/restore.partial"), 0750).ok());
+  Put(unpacked, "of one that was killed");
+
+  CompleteAtStart();
+
+  EXPECT_THAT(StateNames(), Not(Contains(StartsWith("restore."))));
+  EXPECT_EQ(Events(), "old old old new new ");
+}
+
 TEST_F(RestoreTest, RefusesANewerSchema) {
   const int newer = storage::LatestSchemaVersion() + 1;
   Forge(absl::StrCat("sed -i 's/\"schema\": [0-9]*/\"schema\": ", newer, "/' kiln-backup.json"));
