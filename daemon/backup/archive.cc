@@ -186,11 +186,15 @@ class TarWriter final : public ArchiveWriter {
 
   absl::StatusOr<std::string> AddFile(const std::string& name, const std::string& path,
                                       bool whole_lines) override {
-    base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    // Of a named pipe, neither the opening nor anything else is waited for.
+    base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
     if (!fd.valid() && errno == ENOENT) return absl::NotFoundError(absl::StrCat("no file ", path));
     if (!fd.valid()) return SystemError(errno, "opening", path);
     struct stat facts = {};
     if (::fstat(fd.get(), &facts) != 0) return SystemError(errno, "looking at", path);
+    if (!S_ISREG(facts.st_mode)) {
+      return errors::MakeError(ErrorCode::kBackupFailed, absl::StrCat(path, " is no plain file"));
+    }
     uint64_t size = static_cast<uint64_t>(facts.st_size);
     if (whole_lines) {
       ASSIGN_OR_RETURN(size, EndOfLastLine(fd.get(), size, path));

@@ -81,7 +81,6 @@ class Collector {
   // Those files of `folder` that belong into a backup as `name`/…; how many.
   absl::StatusOr<int> Folder(const std::string& name, const std::string& folder) {
     const auto found = files_.ListDirectory(folder);
-    if (absl::IsNotFound(found.status())) return 0;
     if (!found.ok()) return Typed(found.status());
     int count = 0;
     for (const std::string& file : *found) {
@@ -129,10 +128,13 @@ absl::Status WriteArchive(const std::string& path, const std::string& ledger_cop
       collect.Folder(kImagesFolder, absl::StrCat(options.state_directory, "/", kImagesFolder))
           .status());
   ASSIGN_OR_RETURN(outcome.records, collect.Folder(kRecordsFolder, options.export_directory));
-  ASSIGN_OR_RETURN(
-      const int failed,
-      collect.Folder(kFailedRecordsFolder, absl::StrCat(options.export_directory, "/failed")));
-  outcome.records += failed;
+  // The first failure makes this one. Any other folder that is not there is one that cannot be seen
+  // from here (a share, a home that the service is kept from), and not an empty one.
+  const std::string failures = absl::StrCat(options.export_directory, "/failed");
+  if (files.Exists(failures)) {
+    ASSIGN_OR_RETURN(const int failed, collect.Folder(kFailedRecordsFolder, failures));
+    outcome.records += failed;
+  }
   RETURN_IF_ERROR(archive->AddText(kSumsName, EncodeSums(collect.sums()), time).status());
   return archive->Finish();
 }

@@ -156,6 +156,29 @@ TEST_F(BackupTest, AFailureLeavesTheOlderBackupsAlone) {
   EXPECT_EQ(BackupNames(), before);
 }
 
+TEST_F(BackupTest, WithoutItsFolderOfRecordsItIsNoBackup) {
+  ASSERT_TRUE(files_.RemoveAll(options_.export_directory).ok());
+  const auto outcome = CreateBackup(options_, files_, clock_);
+  EXPECT_TRUE(errors::Is(outcome.status(), errors::ErrorCode::kBackupFailed)) << outcome.status();
+  EXPECT_THAT(std::string(outcome.status().message()), HasSubstr(options_.export_directory));
+  EXPECT_FALSE(Status().ok);
+}
+
+TEST_F(BackupTest, AStationThatNeverFailedHasNoFolderOfFailures) {
+  ASSERT_TRUE(files_.RemoveAll(absl::StrCat(options_.export_directory, "/failed")).ok());
+  const auto outcome = CreateBackup(options_, files_, clock_);
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_EQ(outcome->records, 2);
+}
+
+TEST_F(BackupTest, APipeAmongTheRecordsDoesNotHoldItUp) {
+  const std::string pipe = absl::StrCat(options_.export_directory, "/customer-X-pipe.json");
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const auto outcome = CreateBackup(options_, files_, clock_);
+  EXPECT_TRUE(errors::Is(outcome.status(), errors::ErrorCode::kBackupFailed)) << outcome.status();
+  EXPECT_THAT(std::string(outcome.status().message()), HasSubstr(pipe));
+}
+
 TEST_F(BackupTest, OneThatIsRefusedBesideAnotherLeavesNoWordOfItself) {
   ASSERT_TRUE(CreateBackup(options_, files_, clock_).ok());
   const BackupStatus before = Status();
