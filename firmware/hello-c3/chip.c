@@ -39,9 +39,11 @@ typedef int (*rom_flash_read)(uint32_t offset, uint32_t* to, int32_t size);  // 
 #define ROM_FLASH_READ ((rom_flash_read)0x40000130)
 
 enum {
-  kFlashPiece = 64,         // what the flash controller's own buffer holds
-  kUartPatienceUs = 50000,  // far longer than a full buffer at 115200 baud (11 ms)
-  kUsbPatienceUs = 2000,    // a host that listens asks every millisecond
+  kFlashPiece = 64,  // what the flash controller's own buffer holds
+  // Of each byte, not of a text, which takes as long as it is: far longer than a full buffer at
+  // 115200 baud (11 ms), and than a host that listens, which asks every millisecond.
+  kUartPatienceUs = 50000,
+  kUsbPatienceUs = 2000,
 };
 
 void stop_watchdogs(void) {
@@ -87,8 +89,8 @@ int read_flash(uint32_t offset, void* to, uint32_t size) {
 }
 
 static void print_on_uart(const char* text) {
-  int patience = kUartPatienceUs / 10;
   for (; *text != '\0'; ++text) {
+    int patience = kUartPatienceUs / 10;
     while (UART_TX_COUNT(UART0_STATUS) >= UART_TX_ROOM - 1) {
       if (--patience < 0) return;
       ROM_DELAY_US(10);
@@ -98,8 +100,8 @@ static void print_on_uart(const char* text) {
 }
 
 static void print_on_usb(const char* text) {
-  int patience = kUsbPatienceUs / 10;
   while (*text != '\0') {
+    int patience = kUsbPatienceUs / 10;
     while ((USB_SERIAL_CONFIG & USB_SERIAL_HAS_ROOM) == 0) {
       if (--patience < 0) return;
       ROM_DELAY_US(10);

@@ -6,6 +6,7 @@ that the program calls are answered. Registers it does not know are an error, so
 
 import ctypes
 import hashlib
+import math
 import struct
 
 import unicorn
@@ -20,6 +21,10 @@ ROM_DELAY_US = 0x40000050
 ROM_FLASH_READ = 0x40000130
 
 UART_FIFO, UART_STATUS = 0x60000000, 0x6000001C
+UART_ROOM = 128
+UART_BYTE_US = 10 / 115200 * 1e6
+# A host that listens asks for the next packet after so long.
+USB_PACKET_US = 1000
 USB_FIFO, USB_CONFIG = 0x60043000, 0x60043004
 MAC_LOW, MAC_HIGH = 0x60008844, 0x60008848
 # Each watchdog: its configuration, the register that unlocks it, the key.
@@ -40,7 +45,9 @@ class Chip:
         self.mac = mac
         self.usb_host = usb_host
         self.uart = bytearray()
+        self.uart_idle_us = 0  # when the last byte so far has left
         self.usb = bytearray()
+        self.usb_ready_us = 0
         self.usb_packet = bytearray()
         self.elapsed_us = 0
         self.limit_us = 0
@@ -138,10 +145,10 @@ class Chip:
     def _read(self, _machine, offset, _size, page):
         address = page + offset
         if address == UART_STATUS:
-            return 0
+            return self._uart_count() << 16
         if address == USB_CONFIG:
             # Without a host, the first packet fills the buffer for good.
-            return 2 if self.usb_host or len(self.usb_packet) < 64 else 0
+            return 2 if self.elapsed_us >= self.usb_ready_us and len(self.usb_packet) < 64 else 0
         if address == MAC_LOW:
             return int.from_bytes(self.mac[2:], "big")
         if address == MAC_HIGH:
@@ -154,6 +161,9 @@ class Chip:
     def _write(self, _machine, offset, _size, value, page):
         address = page + offset
         if address == UART_FIFO:
+            if self._uart_count() >= UART_ROOM:
+                self._fail("wrote to a full UART")
+            self.uart_idle_us = max(self.uart_idle_us, self.elapsed_us) + UART_BYTE_US
             self.uart.append(value & 0xFF)
         elif address == USB_FIFO:
             self.usb_packet.append(value & 0xFF)
@@ -173,6 +183,11 @@ class Chip:
                     return
             self._fail(f"wrote to the register {address:#x}")
 
+    def _uart_count(self):
+        """The bytes in the UART that have not left yet."""
+        return math.ceil(max(0, self.uart_idle_us - self.elapsed_us) / UART_BYTE_US)
+
     def _send_packet(self):
         self.usb += self.usb_packet
         self.usb_packet.clear()
+        self.usb_ready_us = self.elapsed_us + USB_PACKET_US

@@ -147,6 +147,11 @@ def check_emulated():
     chip = boot(flash_with(nvs_image(rows_of(KILN))), usb_host=True)
     check("the USB port says the same", chip.usb == chip.uart, chip.usb)
 
+    long = dict(KILN, organization="ก" * 240)
+    chip = boot(flash_with(nvs_image(rows_of(long))), usb_host=True)
+    last = lines_of(chip.uart)[-2]
+    check("a report of almost 1024 bytes leaves both ports whole",
+          chip.usb == chip.uart and len(last.encode()) > 950 and last.endswith("}"), last)
     long = dict(KILN, organization="ก" * 300, application="a" * 900)
     reports = reports_of(boot(flash_with(nvs_image(rows_of(long)))))
     check("a report stays within 1024 bytes", reports and all(
