@@ -32,5 +32,6 @@ try {
     throw
 }
 Invoke-Compose ps
-Write-Host "The operator's page: http://$(Get-Setting 'KILN_BIND' '127.0.0.1'):$(Get-Setting 'KILN_PORT' '8080')/" -ForegroundColor Green
+$port = if ((Get-Setting 'KILN_OVERLAYS') -match '\bstaging\b') { '8090' } else { '8080' }
+Write-Host "The operator's page: http://$(Get-Setting 'KILN_BIND' '127.0.0.1'):$(Get-Setting 'KILN_PORT' $port)/" -ForegroundColor Green
 if ($token) { Write-Host "Sign in with this token, which is shown this once: $token" -ForegroundColor Yellow }

@@ -19,11 +19,11 @@ SETTINGS = {"EXPORT_HOST_DIR": "/srv/records", "KILN_BACKUP_DIR": "/srv/backups"
             "KILN_ACME_EMAIL": "it@hospital.th"}
 
 
-def merged(overlays, **settings):
+def merged(overlays, env_file="/dev/null", **settings):
     """What docker compose makes of the files: the configuration, or its complaint as an AssertionError."""
     files = [COMPOSE / "compose.yaml", *(COMPOSE / f"compose.{name}.yaml" for name in overlays.split())]
     done = subprocess.run(
-        ["docker", "compose", "--project-directory", COMPOSE, "--env-file", "/dev/null",
+        ["docker", "compose", "--project-directory", COMPOSE, "--env-file", env_file,
          *(word for file in files for word in ("-f", file)), "--profile", "*", "config", "--format", "json"],
         env=dict(os.environ, **SETTINGS | settings), capture_output=True, text=True, timeout=300)
     if done.returncode != 0 or "WARN" in done.stderr or "level=warning" in done.stderr:
@@ -73,6 +73,19 @@ class ComposeTest(unittest.TestCase):
         self.assertEqual([port["published"] for port in second["services"]["kiln-gateway"]["ports"]], ["8090"])
         for name in ("front", "back"):
             self.assertNotEqual(first["networks"][name]["ipam"], second["networks"][name]["ipam"])
+
+    def test_a_copy_of_the_example_leaves_the_defaults_of_an_overlay_alone(self):
+        for overlays in ("", "staging", "windows", "staging lan"):
+            found, own = merged(overlays, env_file=COMPOSE / ".env.example"), merged(overlays)
+            self.assertEqual(found["networks"], own["networks"], overlays)
+            for name, service in own["services"].items():
+                self.assertEqual(found["services"][name].get("ports"), service.get("ports"), f"{overlays} {name}")
+
+    def test_the_gateway_believes_the_proxy_of_its_own_network(self):
+        for overlays in ("traefik", "staging traefik"):
+            stack = merged(overlays)
+            trusted = stack["services"]["kiln-gateway"]["environment"]["KILN_GATEWAY_TRUSTED_PROXIES"]
+            self.assertIn(stack["networks"]["front"]["ipam"]["config"][0]["subnet"], trusted.split(","), overlays)
 
     def test_production_does_not_guess_and_behind_tls_nothing_else_is_open(self):
         with self.assertRaisesRegex(AssertionError, "EXPORT_HOST_DIR.*says where records go"):
