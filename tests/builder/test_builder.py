@@ -92,7 +92,7 @@ class BuilderTest(unittest.TestCase):
     def assert_nothing_left(self, station):
         folder = station.home / "tmp"
         await_true(lambda: not processes_of(folder), 20, lambda: processes_of(folder))
-        await_true(lambda: not list(folder.glob("build-*")), 20, lambda: list(folder.iterdir()))
+        await_true(lambda: not list(folder.glob("kiln-build-*")), 20, lambda: list(folder.iterdir()))
 
     def image_of(self, station, bundle):
         app = next(image for image in bundle["images"] if image["offset"] == 0x10000)

@@ -37,7 +37,8 @@ using Reason = ChildEnd::Reason;
 
 constexpr uint32_t kPrivateFolder = 0700;
 constexpr uint32_t kFileMode = 0600;
-constexpr absl::string_view kFolderPrefix = "build-";
+// The temp folder may be one that others use, too.
+constexpr absl::string_view kFolderPrefix = "kiln-build-";
 // A template unpacked.
 constexpr ImportLimits kTemplateLimits = {
     .max_package_bytes = Builder::kMaxTemplateBytes,

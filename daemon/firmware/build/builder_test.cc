@@ -243,6 +243,10 @@ TEST_F(BuilderTest, RefusesWhatIsNoTemplate) {
   EXPECT_TRUE(errors::Is(Build(request).status(), ErrorCode::kTemplateInvalid));
   request.package = testing::BuildZip({{"../escape", "x"}});
   EXPECT_TRUE(errors::Is(Build(request).status(), ErrorCode::kTemplateInvalid));
+  request.package = testing::BuildZip({{"kiln-template.toml", kToml},
+                                       {"platformio.ini", "[env:board]"},
+                                       {".pio/build/board/littlefs.bin", "of an earlier build"}});
+  EXPECT_TRUE(errors::Is(Build(request).status(), ErrorCode::kTemplateInvalid));
   request.package = testing::BuildZip({{"x", "x"}});
   EXPECT_TRUE(errors::Is(Build(request).status(), ErrorCode::kTemplateInvalid));
   EXPECT_TRUE(errors::Is(Build(Request({{"x", ""}})).status(), ErrorCode::kTemplateValueInvalid));
@@ -250,11 +254,11 @@ TEST_F(BuilderTest, RefusesWhatIsNoTemplate) {
 }
 
 TEST_F(BuilderTest, RemovesWhatAnEarlierRunLeft) {
-  Write("/tmp/kiln/build-3/project/x", "x");
-  Write("/tmp/kiln/other", "x");
+  Write("/tmp/kiln/kiln-build-3/project/x", "x");
+  Write("/tmp/kiln/build-of-somebody/x", "x");
   Recreate();
 
-  EXPECT_THAT(TempFolders(), ElementsAre("other"));
+  EXPECT_THAT(TempFolders(), ElementsAre("build-of-somebody"));
 }
 
 TEST_F(BuilderTest, HealthSaysWhatIsMissing) {
