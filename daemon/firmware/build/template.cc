@@ -32,6 +32,8 @@ using errors::MakeError;
 using Type = TemplateVariable::Type;
 
 constexpr size_t kMaxTemplateBytes = size_t{64} << 10;
+// Where PlatformIO builds.
+constexpr absl::string_view kBuildFolder = ".pio/";
 constexpr size_t kMaxVariables = 100;
 constexpr size_t kMaxHeaders = 8;
 constexpr size_t kMaxNameBytes = 31;
@@ -250,6 +252,13 @@ absl::StatusOr<Template> ReadTemplate(const Package& package) {
   if (!content.has_value()) return invalid("there is no ", kTemplateFile, " at the top");
   if (!package.Find("platformio.ini").has_value()) {
     return invalid("there is no platformio.ini at the top");
+  }
+  // Else what is imported might be what lay there, and not what was built.
+  for (const auto& [path, file] : package.files()) {
+    if (absl::StartsWith(path, kBuildFolder)) {
+      return invalid("it holds ", CleanText(path, 100), ", which an earlier build left; leave ",
+                     kBuildFolder, " out");
+    }
   }
   if (content->size() > kMaxTemplateBytes) return invalid(kTemplateFile, " is too large");
   toml::table root;
