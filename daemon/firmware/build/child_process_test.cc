@@ -6,19 +6,24 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "base/fake_clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -46,6 +51,17 @@ class ChildProcessTest : public ::testing::Test {
     return runner_->Run(
         spec, [this](absl::string_view line) { lines_.emplace_back(line); }, cancellation_);
   }
+  // The time of `spec` is over once its program has printed so many lines, however slow it is.
+  absl::StatusOr<ChildEnd> RunUntil(size_t lines, const ChildSpec& spec) {
+    base::FakeClock clock;
+    return MakeChildRunner(clock)->Run(
+        spec,
+        [&](absl::string_view line) {
+          lines_.emplace_back(line);
+          if (lines_.size() == lines) clock.Advance(spec.timeout);
+        },
+        cancellation_);
+  }
   // Namespaces need a system that allows them; a container often does not.
   bool HasSandbox() { return runner_->CheckSandbox().ok(); }
 
@@ -62,6 +78,25 @@ class ChildProcessTest : public ::testing::Test {
       std::getline(stat, text);
       if (text.find(") Z ") != std::string::npos) return true;
       std::this_thread::yield();
+    }
+    return false;
+  }
+
+  // Whether no process has `mark` in its environment any more, within the test's patience.
+  static bool AreGone(const std::string& mark) {
+    const absl::Time deadline = absl::Now() + kPatience;
+    while (absl::Now() < deadline) {
+      if (!IsAnywhere(mark)) return true;
+      std::this_thread::yield();
+    }
+    return false;
+  }
+  static bool IsAnywhere(const std::string& mark) {
+    std::error_code error;
+    for (const auto& process : std::filesystem::directory_iterator("/proc", error)) {
+      std::ifstream environment(process.path() / "environ", std::ios::binary);
+      const std::string text{std::istreambuf_iterator<char>(environment), {}};
+      if (absl::StrContains(text, mark + '\0')) return true;
     }
     return false;
   }
@@ -124,9 +159,7 @@ TEST_F(ChildProcessTest, AProgramThatIsNotThereIsAnError) {
 }
 
 TEST_F(ChildProcessTest, ATimeoutEndsTheWholeGroup) {
-  ChildSpec spec = Shell("sleep 1000 & echo $!; echo $$; sleep 1000");
-  spec.timeout = absl::Seconds(2);
-  const auto end = Run(spec);
+  const auto end = RunUntil(2, Shell("sleep 1000 & echo $!; echo $$; sleep 1000"));
 
   ASSERT_TRUE(end.ok());
   EXPECT_EQ(end->reason, Reason::kTimedOut);
@@ -216,17 +249,18 @@ TEST_F(ChildProcessTest, AFileThatGrowsWithoutEndIsStopped) {
 TEST_F(ChildProcessTest, TheSandboxHasNoNetworkAndHoldsWhatLeavesItsGroup) {
   if (!HasSandbox()) GTEST_SKIP() << "this system allows no user namespaces";
   ChildSpec spec = Shell(
-      "ls /sys/class/net /proc/self/net 2>/dev/null >/dev/null; "
-      "cat /proc/net/dev | grep -c : ; setsid sh -c 'echo $$; sleep 1000' & sleep 1000");
+      "grep -c : /proc/net/dev; "
+      "setsid sh -c 'echo left; exec sleep 1000 >/dev/null 2>&1' & sleep 1000");
+  const std::string mark = absl::StrCat("KILN_CHILD_PROCESS_TEST=", ::getpid());
+  spec.environment.push_back(mark);
   spec.sandbox = true;
-  spec.timeout = absl::Seconds(3);
-  const auto end = Run(spec);
+  const auto end = RunUntil(2, spec);
 
   ASSERT_TRUE(end.ok()) << end.status();
   EXPECT_EQ(end->reason, Reason::kTimedOut);
-  // Only the loopback, which is down; and had anything survived, its output would still be open.
-  ASSERT_FALSE(lines_.empty());
-  EXPECT_EQ(lines_[0], "1");
+  // Only the loopback, which is down.
+  EXPECT_THAT(lines_, ElementsAre("1", "left"));
+  EXPECT_TRUE(AreGone(mark));
 }
 
 TEST_F(ChildProcessTest, TheSandboxTellsItsProgramsEnd) {
