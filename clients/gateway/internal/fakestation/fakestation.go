@@ -277,6 +277,12 @@ func (s *Station) WatchEvents(request *kilnv1.WatchEventsRequest, stream grpc.Se
 	}
 }
 
+// BuildBundle builds nothing and says in its output how long it might have taken.
+func (s *Station) BuildBundle(_ *kilnv1.BuildBundleRequest, stream grpc.ServerStreamingServer[kilnv1.BuildBundleResponse]) error {
+	end, _ := stream.Context().Deadline()
+	return stream.Send(&kilnv1.BuildBundleResponse{Payload: &kilnv1.BuildBundleResponse_LogLine{LogLine: time.Until(end).String()}})
+}
+
 // ImportBundle takes everything and notes it.
 func (s *Station) ImportBundle(stream grpc.ClientStreamingServer[kilnv1.ImportBundleRequest, kilnv1.ImportBundleResponse]) error {
 	done := Import{}

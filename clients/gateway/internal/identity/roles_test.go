@@ -4,15 +4,15 @@ import (
 	"testing"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 
-	"kiln.local/gateway/contract/kilnv1"
+	// Registers the contract.
+	_ "kiln.local/gateway/contract/kilnv1"
 )
 
 func TestEveryCallHasItsRole(t *testing.T) {
-	for _, file := range []protoreflect.FileDescriptor{
-		kilnv1.File_kiln_v1_station_proto, kilnv1.File_kiln_v1_boards_proto,
-		kilnv1.File_kiln_v1_deployments_proto, kilnv1.File_kiln_v1_firmware_proto,
-	} {
+	seen := 0
+	protoregistry.GlobalFiles.RangeFilesByPackage("kiln.v1", func(file protoreflect.FileDescriptor) bool {
 		for i := range file.Services().Len() {
 			service := file.Services().Get(i)
 			for j := range service.Methods().Len() {
@@ -20,8 +20,13 @@ func TestEveryCallHasItsRole(t *testing.T) {
 				if !needed[method].Valid() {
 					t.Errorf("%s has no role", method)
 				}
+				seen++
 			}
 		}
+		return true
+	})
+	if seen < len(needed) {
+		t.Errorf("%d calls are in the contract, and %d have roles", seen, len(needed))
 	}
 }
 
@@ -38,6 +43,9 @@ func TestRolesAreKept(t *testing.T) {
 		{Operator, "/kiln.v1.Deployments/RevealCredentials", true},
 		{Operator, "/kiln.v1.Firmware/ImportBundle", false},
 		{Admin, "/kiln.v1.Firmware/ImportBundle", true},
+		{Operator, "/kiln.v1.Firmware/BuildBundle", false},
+		{Viewer, "/kiln.v1.Batches/CreateBatch", false},
+		{Operator, "/kiln.v1.Batches/CreateBatch", true},
 		{Operator, "/kiln.v1.Station/Unknown", false},
 		{"", "/grpc.health.v1.Health/Check", true},
 	} {

@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"kiln.local/gateway/contract"
-	"kiln.local/gateway/contract/kilnv1"
 	"kiln.local/gateway/internal/apidocs"
 	"kiln.local/gateway/internal/failure"
 )
@@ -92,10 +92,7 @@ func TestEveryCallHasARoute(t *testing.T) {
 		}
 	}
 	byHand := map[string]string{"WatchEvents": "WatchEvents", "ImportBundle": "ImportBundle", "GetRecord": "DownloadRecord"}
-	for _, file := range []protoreflect.FileDescriptor{
-		kilnv1.File_kiln_v1_station_proto, kilnv1.File_kiln_v1_boards_proto,
-		kilnv1.File_kiln_v1_deployments_proto, kilnv1.File_kiln_v1_firmware_proto,
-	} {
+	protoregistry.GlobalFiles.RangeFilesByPackage("kiln.v1", func(file protoreflect.FileDescriptor) bool {
 		for i := range file.Services().Len() {
 			service := file.Services().Get(i)
 			for j := range service.Methods().Len() {
@@ -108,6 +105,21 @@ func TestEveryCallHasARoute(t *testing.T) {
 				}
 			}
 		}
+		return true
+	})
+}
+
+// A build takes minutes and tells of itself meanwhile; a call of half a minute would end it.
+func TestBuildHasTheTimeThatAStationAllows(t *testing.T) {
+	b := newBench(t)
+	answer := b.post("/v1/bundles:build", `{"template":"UEs="}`)
+	var line struct{ Result struct{ LogLine string } }
+	if err := json.Unmarshal([]byte(answer.body), &line); err != nil || answer.status != 200 {
+		t.Fatalf("%v %d %s", err, answer.status, answer.body)
+	}
+	// Two hours are the longest that `[builder] timeout` takes.
+	if left, err := time.ParseDuration(line.Result.LogLine); err != nil || left < 2*time.Hour {
+		t.Errorf("a build has %q", line.Result.LogLine)
 	}
 }
 
