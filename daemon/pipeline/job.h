@@ -24,6 +24,9 @@ struct Job {
   std::string port;
   // The chip its bundle is for, by name; empty when unknown.
   std::string chip;
+  // A batch made it for the board that it saw at its port, and it has not begun: another order may
+  // have been quicker, and what that made of the board is not written over.
+  bool unused_boards_only = false;
   // Only the record is left: no board has to be there.
   bool needs_board = true;
   // Not to be given to a worker: its transaction, or its cancellation, is under way.

@@ -48,8 +48,11 @@ void SchedulerImpl::Fill(Job& job, const storage::Deployment& row) const {
   const auto bundle = shared_.parts.bundles->Get(row.bundle_id);
   job.chip = bundle.ok() ? std::string(esp::TraitsOf(bundle->chip).name) : "";
   DeploymentDetails details;
+  const bool parsed = details.ParseFromString(row.details);
+  // Who tries it again means the board that is there.
+  job.unused_boards_only = !row.batch_id.empty() && row.attempt == 1 && parsed && !details.bound();
   job.needs_board = true;
-  if (details.ParseFromString(row.details) && !job.port.empty()) {
+  if (parsed && !job.port.empty()) {
     job.needs_board =
         TraitsOf(NextStep(details)).needs_board || NextStep(details) == v1::STEP_PREPARE;
   }
@@ -88,7 +91,12 @@ std::optional<SchedulerImpl::Place> SchedulerImpl::PickPlace(
     if (!board.present || !board.usable.ok()) continue;
     const Slot& slot = slots_[board.port];
     if (!slot.idle() || !HasRoom(board, boards)) continue;
+    if (job.unused_boards_only && board.arrival <= slot.used_arrival &&
+        board.arrival != slot.allowed_arrival) {
+      continue;
+    }
     if (job.port.empty()) {
+      if (slot.promised) continue;
       if (!board.chip.empty() && !job.chip.empty() && board.chip != job.chip) continue;
       if (slot.used_arrival == board.arrival && !shared_.options.any_takes_used_boards) continue;
     }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -313,6 +314,59 @@ TEST_F(BatchTest, AnOrderOfItsOwnGoesFirst) {
   EXPECT_EQ(AwaitEnd(own.id).state, DeploymentState::kSucceeded);
 
   ExpectNothingMore(id, 0);
+}
+
+TEST_F(BatchTest, AnOrderForAnyBoardTakesNoneThatABatchIsAboutToTake) {
+  StartStation();
+  const std::string id = Order(1);
+  HoldAt("batch:enter");
+  std::thread bench([this] { Plug("p1", 1); });
+  AwaitHeld();
+  const Deployment any = Deploy("any");
+  Resume();
+  bench.join();
+  AwaitSucceeded(id, 1);
+
+  // Otherwise the batch would write over what the order had made of the board.
+  EXPECT_EQ(Get(any.id).state, DeploymentState::kPending);
+  Plug("p2", 2);
+  EXPECT_EQ(AwaitEnd(any.id).mac, MacOf(2));
+}
+
+TEST_F(BatchTest, AnOrderForAnyBoardGetsWhatABatchCouldNotTake) {
+  StartStation();
+  const std::string id = Order(1);
+  HoldAt("batch:enter");
+  std::thread bench([this] { Plug("p1", 1); });
+  AwaitHeld();
+  const Deployment any = Deploy("any");
+  ledger_->RefuseNext(errors::MakeError(errors::ErrorCode::kLedgerWriteFailed, "once"));
+  Resume();
+  bench.join();
+
+  EXPECT_EQ(AwaitEnd(any.id).mac, MacOf(1));
+  ExpectNothingMore(id, 0);
+}
+
+TEST_F(BatchTest, ABoardThatAnOrderOfItsOwnTookMeanwhileIsNotWrittenOver) {
+  registry_.AddPort("p1");
+  StartStation();
+  const std::string id = Order(1);
+  HoldAt("batch:enter");
+  std::thread bench([this] { Plug("p1", 1); });
+  AwaitHeld();
+  const Deployment own = Deploy("p1");
+  Resume();
+  bench.join();
+  EXPECT_EQ(AwaitEnd(own.id).state, DeploymentState::kSucceeded);
+  // Whoever names the port means the board that is there; the batch's deployment, which was asked
+  // before, waits for the port's next one.
+  EXPECT_EQ(AwaitEnd(Deploy("p1").id).mac, MacOf(1));
+  ExpectNothingMore(id, 1);
+  EXPECT_EQ(DeploymentsOf(id).front().state, DeploymentState::kPending);
+  Plug("p1", 2);
+  AwaitSucceeded(id, 1);
+  EXPECT_EQ(DeploymentsOf(id).front().mac, MacOf(2));
 }
 
 TEST_F(BatchTest, TwoBatchesAtOnePortAreServedInTheirOrder) {

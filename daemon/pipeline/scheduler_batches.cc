@@ -102,7 +102,11 @@ void SchedulerImpl::ServeBatch(const storage::Batch& batch,
       absl::MutexLock lock(&mutex_);
       slots_[board.port].promised = false;
     }
-    if (!goes_on) return;
+    if (!goes_on) {
+      // An order for any board may have passed this one by because it was promised.
+      Dispatch();
+      return;
+    }
     --free;
   }
 }

@@ -86,7 +86,8 @@ class SchedulerImpl final : public Scheduler {
     uint64_t used_arrival = 0;  // the arrival whose board has been through a deployment
     // The arrival whose board was taken once more because its batch allows it.
     uint64_t allowed_arrival = 0;
-    bool promised = false;  // a batch's deployment for this port is about to be stored
+    // A batch's deployment for this port is about to be stored: no order for any board takes it.
+    bool promised = false;
 
     bool idle() const { return job == nullptr && !borrowed; }
   };
