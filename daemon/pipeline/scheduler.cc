@@ -195,6 +195,10 @@ absl::Status SchedulerImpl::Start() {
   for (const std::vector<std::string>* ids : {&first, &second}) {
     for (const std::string& id : *ids) RETURN_IF_ERROR(Recover(id));
   }
+  // After the recovery, which has given slots back.
+  if (shared_.options.restored) {
+    RETURN_IF_ERROR(PauseBatches());
+  }
   if (!due_records_.WriteAll()) return absl::UnavailableError("halted");
   {
     absl::MutexLock lock(&mutex_);
@@ -229,8 +233,7 @@ absl::Status SchedulerImpl::Recover(const std::string& id) {
       row.error_detail =
           shared_.options.restored
               ? "it had not ended when the backup was made that this station was restored from, "
-                "and "
-                "may have gone on since"
+                "and may have gone on since"
               : absl::StrCat("the station was interrupted ", decision.details.recoveries(),
                              " times during this deployment, last at ",
                              NameOf(static_cast<v1::Step>(row.step)));

@@ -466,5 +466,25 @@ TEST_F(BatchTest, AFinishedBoardThatIsStillThereAfterARestartIsRecognised) {
   ExpectEachBoardOnce(id);
 }
 
+TEST_F(BatchTest, InARestoredLedgerItWaitsForAnOperator) {
+  Plug("p1", 1);
+  StartStation();
+  const std::string id = Order(2);
+  AwaitSucceeded(id, 1);
+  StopStation();
+  // Made since the backup, for all that this ledger can know.
+  Plug("p2", 2);
+
+  options_.restored = true;
+  Restart();
+
+  ExpectNothingMore(id, 1);
+  EXPECT_EQ(GetBatch(id).state, BatchState::kPaused);
+  EXPECT_EQ(stock_[2]->statistics().programmed_bytes, 0U);
+  ASSERT_TRUE(batches_.Resume(id).ok());
+  AwaitSucceeded(id, 2);
+  ExpectEachBoardOnce(id);
+}
+
 }  // namespace
 }  // namespace kiln::pipeline

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "base/random.h"
+#include "base/status_macros.h"
 #include "daemon/pipeline/batches.h"
 #include "daemon/pipeline/scheduler_impl.h"
 #include "daemon/pipeline/step.h"
@@ -69,6 +70,18 @@ void SchedulerImpl::ServeBatches() {
     return;
   }
   for (const storage::Batch& batch : *batches) ServeBatch(batch, boards);
+}
+
+absl::Status SchedulerImpl::PauseBatches() {
+  ASSIGN_OR_RETURN(const std::vector<storage::Batch> batches,
+                   shared_.parts.ledger->FindBatchesThatTakeBoards());
+  for (const storage::Batch& batch : batches) {
+    shared_.Log(true, "a batch is paused: boards may have been made since the backup", "",
+                {{"batch", batch.id}});
+    RETURN_IF_ERROR(
+        shared_.parts.ledger->ChangeBatch(batch.id, storage::BatchChange::kPause).status());
+  }
+  return absl::OkStatus();
 }
 
 void SchedulerImpl::ServeBatch(const storage::Batch& batch,

@@ -110,6 +110,9 @@ class SchedulerImpl final : public Scheduler {
 
   // Makes a deployment for each free board that a batch takes.
   void ServeBatches() ABSL_LOCKS_EXCLUDED(mutex_);
+  // For a restored ledger, which does not know the boards that were made since its backup: a batch
+  // would make them again, and more than were ordered, until an operator has looked.
+  absl::Status PauseBatches();
   void ServeBatch(const storage::Batch& batch, const std::vector<boards::BoardInfo>& boards)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Whether a batch may take this board; `allowed_macs` may be taken although they were used.
