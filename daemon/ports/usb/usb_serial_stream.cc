@@ -71,7 +71,8 @@ UsbSerialStream::UsbSerialStream(std::unique_ptr<Parts> parts, const UsbAdapter&
       adapter_(adapter),
       address_(std::move(address)),
       clock_(clock),
-      baud_(kUsbInitialBaud) {}
+      baud_(kUsbInitialBaud),
+      active_(clock.Monotonic()) {}
 
 UsbSerialStream::~UsbSerialStream() {
   // Lost for good rather than freed under the kernel's hands.
@@ -88,31 +89,38 @@ LinkTraits UsbSerialStream::traits() const {
 absl::StatusOr<size_t> UsbSerialStream::Read(absl::Span<uint8_t> buffer, absl::Duration timeout) {
   UsbPipes& pipes = *parts_->pipes;
   const absl::Duration deadline = clock_.Monotonic() + timeout;
-  while (responsive_) {
-    const absl::Duration silent_at = clock_.Monotonic() + kSilence;
-    if (silent_at >= deadline) break;
-    auto read = pipes.Read(buffer, silent_at);
-    if (!absl::IsDeadlineExceeded(read.status())) return read;
-    // What is still being sent will be answered.
-    if (!pipes.sending()) {
-      RETURN_IF_ERROR(SetResponsive(false));
+  for (;;) {
+    const absl::Duration until = responsive_ ? std::min(deadline, active_ + kSilence) : deadline;
+    auto read = pipes.Read(buffer, until);
+    if (read.ok()) active_ = clock_.Monotonic();
+    if (until == deadline || !absl::IsDeadlineExceeded(read.status())) return read;
+    if (pipes.sending()) {
+      active_ = clock_.Monotonic();  // it will be answered
+      continue;
     }
+    // This spares the bus, no more: it fails no read. Whether the adapter is gone, the pipes tell.
+    responsive_ = false;
+    parts_->driver->SetResponsive(false).IgnoreError();
   }
-  return pipes.Read(buffer, deadline);
 }
 
 absl::Status UsbSerialStream::Write(absl::Span<const uint8_t> bytes, absl::Duration timeout) {
+  const absl::Duration deadline = clock_.Monotonic() + timeout;
   if (!responsive_) {
-    RETURN_IF_ERROR(SetResponsive(true));
+    RETURN_IF_ERROR(parts_->pipes->Note(parts_->driver->SetResponsive(true))) << address_;
+    responsive_ = true;
   }
   undrained_ += bytes.size();
-  return parts_->pipes->Write(bytes, clock_.Monotonic() + timeout);
+  absl::Status written = parts_->pipes->Write(bytes, deadline);
+  active_ = clock_.Monotonic();
+  return written;
 }
 
 absl::Status UsbSerialStream::Drain(absl::Duration timeout) {
   const absl::Duration deadline = clock_.Monotonic() + timeout;
   RETURN_IF_ERROR(parts_->pipes->AwaitSent(deadline));
   RETURN_IF_ERROR(AwaitEmptyAdapter(deadline));
+  if (undrained_ > 0) active_ = clock_.Monotonic();
   undrained_ = 0;
   return absl::OkStatus();
 }
@@ -162,12 +170,6 @@ absl::Status UsbSerialStream::SetBaudRate(uint32_t baud) {
 absl::Status UsbSerialStream::SetLines(bool dtr, bool rts) {
   RETURN_IF_ERROR(parts_->pipes->CheckAlive());
   RETURN_IF_ERROR(parts_->pipes->Note(parts_->driver->SetLines(dtr, rts))) << address_;
-  return absl::OkStatus();
-}
-
-absl::Status UsbSerialStream::SetResponsive(bool responsive) {
-  RETURN_IF_ERROR(parts_->pipes->Note(parts_->driver->SetResponsive(responsive))) << address_;
-  responsive_ = responsive;
   return absl::OkStatus();
 }
 

@@ -47,7 +47,6 @@ class UsbSerialStream final : public ByteStream {
   UsbSerialStream(std::unique_ptr<Parts> parts, const UsbAdapter& adapter, std::string address,
                   base::Clock& clock);
   absl::Status AwaitEmptyAdapter(absl::Duration deadline);
-  absl::Status SetResponsive(bool responsive);
 
   std::unique_ptr<Parts> parts_;
   const UsbAdapter& adapter_;
@@ -56,6 +55,7 @@ class UsbSerialStream final : public ByteStream {
   uint32_t baud_ = 0;
   size_t undrained_ = 0;    // bytes written since the adapter was known to be empty
   bool responsive_ = true;  // the driver was told to be
+  absl::Duration active_;   // when a byte was last known to come, to go, or to be on its way
 };
 
 }  // namespace kiln::ports

@@ -8,7 +8,9 @@
 #include <thread>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
@@ -29,15 +31,43 @@ using ::testing::ElementsAre;
 constexpr absl::Duration kLong = absl::Seconds(20);
 constexpr absl::Duration kLook = absl::ZeroDuration();
 
+// Time passes only where somebody has waited in vain, and at once if it is not long: such a wait is
+// one that nothing is to end. However slow the machine, nothing takes longer than the test says.
+class WaitingClock final : public base::Clock {
+ public:
+  absl::Time Now() const override { return base::SystemClock().Now(); }
+  absl::Duration Monotonic() const override { return absl::Nanoseconds(nanoseconds_.load()); }
+  void Sleep(absl::Duration duration) override { Pass(duration); }
+  bool AwaitCondition(absl::Mutex* mutex, absl::FunctionRef<bool()> condition,
+                      absl::Duration timeout) override {
+    const absl::Duration real = timeout < kHopeful ? absl::ZeroDuration() : timeout;
+    if (base::SystemClock().AwaitCondition(mutex, condition, real)) return true;
+    Pass(timeout);
+    return false;
+  }
+
+ private:
+  static constexpr absl::Duration kHopeful = absl::Seconds(2);
+
+  // At least that long: what waits for part of a nanosecond is not to wait for ever.
+  void Pass(absl::Duration duration) {
+    if (duration <= absl::ZeroDuration()) return;
+    nanoseconds_ += absl::ToInt64Nanoseconds(absl::Ceil(duration, absl::Nanoseconds(1)));
+  }
+
+  std::atomic<int64_t> nanoseconds_ = 0;
+};
+
 // A stream through a CH340, whose driver adds nothing to the bytes, unless a test asks for another.
 class UsbSerialStreamTest : public ::testing::Test {
  protected:
-  void Open(uint16_t vendor = 0x1a86, uint16_t product = 0x7523) {
+  void Open(uint16_t vendor = 0x1a86, uint16_t product = 0x7523,
+            base::Clock& clock = base::SystemClock()) {
     device_.Answer(0x5f, {0x31, 0x00});
     const UsbSerialLayout layout = {.in = {.address = 0x82, .is_bulk = true, .max_packet = 64},
                                     .out = {.address = 0x02, .is_bulk = true, .max_packet = 64}};
     auto stream = UsbSerialStream::Start(device_.Open(), *FindUsbAdapter(vendor, product), layout,
-                                         0x0600, "usb://1-2", base::SystemClock());
+                                         0x0600, "usb://1-2", clock);
     ASSERT_TRUE(stream.ok()) << stream.status();
     stream_ = *std::move(stream);
   }
@@ -54,6 +84,7 @@ class UsbSerialStreamTest : public ::testing::Test {
   }
 
   FakeUsbDevice device_;
+  WaitingClock waiting_clock_;
   std::unique_ptr<UsbSerialStream> stream_;
 };
 
@@ -98,7 +129,7 @@ uint16_t LatencyOf(const FakeUsbDevice& device) {
 }
 
 TEST_F(UsbSerialStreamTest, LetsAnFtdiReportSeldomWhileItIsSilentAndNobodyWrites) {
-  Open(0x0403, 0x6001);
+  Open(0x0403, 0x6001, waiting_clock_);
   EXPECT_EQ(LatencyOf(device_), 1);
   EXPECT_TRUE(absl::IsDeadlineExceeded(Read(absl::Milliseconds(50)).status()));
   EXPECT_EQ(LatencyOf(device_), 1) << "an answer may take that long";
@@ -112,6 +143,64 @@ TEST_F(UsbSerialStreamTest, LetsAnFtdiReportSeldomWhileItIsSilentAndNobodyWrites
   EXPECT_EQ(LatencyOf(device_), 16);
   ASSERT_TRUE(Write(1, kLong).ok());
   EXPECT_EQ(LatencyOf(device_), 1) << "the answer is to come at once";
+}
+
+TEST_F(UsbSerialStreamTest, SilenceIsWhatAnyNumberOfShortReadsHaveNotHeard) {
+  Open(0x0403, 0x6001, waiting_clock_);
+  const auto read_in_vain = [this](int times) {
+    for (int i = 0; i < times; ++i) {
+      EXPECT_TRUE(absl::IsDeadlineExceeded(Read(absl::Milliseconds(100)).status()));
+    }
+  };
+  read_in_vain(9);
+  device_.Arrive({0x01, 0x60, 'a'});
+  ASSERT_TRUE(device_.AwaitArrivalsTaken());
+  EXPECT_EQ(*Read(kLong), "a");
+  read_in_vain(9);
+  EXPECT_EQ(LatencyOf(device_), 1) << "not silent for as long as that";
+  read_in_vain(2);
+  EXPECT_EQ(LatencyOf(device_), 16);
+}
+
+TEST_F(UsbSerialStreamTest, SilenceBeginsWhenTheLastByteHasBeenSentHoweverLongThatTook) {
+  Open(0x0403, 0x6001, waiting_clock_);
+  constexpr size_t kAllTransfers = 16 * 1024;
+  device_.HoldOut(true);
+  ASSERT_TRUE(Write(kAllTransfers, kLong).ok());
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Write(1, absl::Milliseconds(1100))));
+  device_.HoldOut(false);
+  ASSERT_TRUE(device_.AwaitArrivalsTaken());
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Read(absl::Milliseconds(50)).status()));
+  EXPECT_EQ(LatencyOf(device_), 1);
+
+  device_.HoldOut(true);
+  ASSERT_TRUE(Write(1, kLong).ok());
+  EXPECT_TRUE(absl::IsDeadlineExceeded(stream_->Drain(absl::Milliseconds(1100))));
+  device_.HoldOut(false);
+  ASSERT_TRUE(stream_->Drain(kLong).ok());
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Read(absl::Milliseconds(50)).status()));
+  EXPECT_EQ(LatencyOf(device_), 1);
+}
+
+TEST_F(UsbSerialStreamTest, FailsNoReadWhereAnFtdiWillNotReportSeldom) {
+  Open(0x0403, 0x6001, waiting_clock_);
+  device_.ForgetControlCalls();
+  device_.RefuseRequest(9);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(absl::IsDeadlineExceeded(Read(absl::Milliseconds(1100)).status()));
+  }
+  EXPECT_EQ(device_.control_calls().size(), 1U) << "asked once";
+  device_.Arrive({0x01, 0x60, 'a'});
+  EXPECT_EQ(*Read(kLong), "a");
+}
+
+TEST_F(UsbSerialStreamTest, TellsOfAnFtdisUnplugAlsoWhereItWouldReportSeldomJustThen) {
+  Open(0x0403, 0x6001, waiting_clock_);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Read(absl::Seconds(1)).status()));
+  EXPECT_EQ(LatencyOf(device_), 1) << "it is for the next read to say";
+  device_.Unplug();
+  EXPECT_TRUE(errors::Is(Read(kLong).status(), ErrorCode::kBoardUnplugged));
+  EXPECT_TRUE(errors::Is(Read(kLong).status(), ErrorCode::kBoardUnplugged));
 }
 
 TEST_F(UsbSerialStreamTest, WritesMoreThanItsTransfersHold) {
