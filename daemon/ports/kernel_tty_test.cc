@@ -6,13 +6,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "daemon/ports/port_holder.h"
 #include "daemon/ports/test_terminal.h"
 #include "daemon/ports/usb_sysfs.h"
@@ -105,6 +109,16 @@ TEST(KernelTtyTest, OrdinaryTtyIsAUartBridge) {
   ASSERT_TRUE(stream.ok()) << stream.status();
   EXPECT_EQ((*stream)->traits().kind, LinkKind::kUartBridge);
   EXPECT_EQ(opener.address(), terminal.path());
+}
+
+TEST(KernelTtyTest, SetLinesCanBeTheFirstToSeeTheUnplug) {
+  TestTerminal terminal;
+  auto stream = KernelTtyOpener(terminal.path(), "/nonexistent").Open();
+  ASSERT_TRUE(stream.ok()) << stream.status();
+  terminal.Unplug();
+  const absl::Status first = (*stream)->SetLines(true, false);
+  EXPECT_TRUE(errors::Is(first, errors::ErrorCode::kBoardUnplugged)) << first;
+  EXPECT_EQ((*stream)->Write(std::vector<uint8_t>{1}, absl::ZeroDuration()), first);
 }
 
 TEST(PortHolderTest, NamesTheProcessThatHasTheDeviceOpen) {
