@@ -62,6 +62,8 @@ struct DeploymentContext {
   DeploymentDetails details;  // becomes row.details with each save
   ProgressTracker progress;
   BoardSession session;
+  // The board may have been at the port when the daemon started, with what made it long over.
+  bool there_since_before = false;
 
   // From prepare on.
   firmware::Bundle bundle;

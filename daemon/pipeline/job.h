@@ -31,6 +31,8 @@ struct Job {
   bool needs_board = true;
   // Not to be given to a worker: its transaction, or its cancellation, is under way.
   bool held = true;
+  // Its board may have been at the port when the daemon started. Set when it is given to a worker.
+  bool there_since_before = false;
   // The last arrival at the port whose board the run has opened; 0 for none. Set by the worker.
   uint64_t seen_arrival = 0;
   // The run ended before it touched its board, which is not for it: the deployment waits again, as

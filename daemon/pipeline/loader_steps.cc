@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -23,6 +24,9 @@ namespace {
 
 using errors::ErrorCode;
 using errors::MakeError;
+
+// How many successes of one board at one port are looked at; nobody makes a board so often.
+constexpr int kMostSuccessesOfABoard = 100;
 
 // The checks that keep a bundle from the wrong board. Nothing has been written before they pass.
 absl::Status CheckBoard(const DeploymentContext& context, const esp::BoardFacts& facts) {
@@ -59,6 +63,40 @@ absl::Status CheckNotFinished(DeploymentContext& context, const std::string& mac
   context.give_back = true;
   return absl::FailedPreconditionError(absl::StrCat(
       "the board ", mac, " is the finished product of deployment ", finished.front().id));
+}
+
+// A batch leaves another order's finished product alone until that is plugged in again. What has
+// come and gone in the daemon's time the scheduler knows; of a board that may have stayed at its
+// port since before, the ledger tells: the port's last success was with this MAC.
+absl::Status CheckNotLeftThere(DeploymentContext& context, const std::string& mac) {
+  if (!context.there_since_before || context.row.batch_id.empty() || context.details.bound()) {
+    return absl::OkStatus();
+  }
+  storage::Ledger& ledger = *context.shared.parts.ledger;
+  storage::DeploymentQuery query{.states = {storage::DeploymentState::kSucceeded},
+                                 .mac = mac,
+                                 .port = context.port,
+                                 .limit = kMostSuccessesOfABoard};
+  ASSIGN_OR_RETURN(const std::vector<storage::Deployment> made, ledger.ListDeployments(query));
+  if (made.empty()) return absl::OkStatus();
+  const auto last = std::max_element(
+      made.begin(), made.end(), [](const storage::Deployment& a, const storage::Deployment& b) {
+        return a.sequence < b.sequence;
+      });
+  // The batch's own boards, and those that may come again, are the ledger's matter.
+  if (last->batch_id == context.row.batch_id) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const storage::Batch batch, ledger.GetBatch(context.row.batch_id));
+  if (absl::c_linear_search(batch.allowed_macs, mac)) return absl::OkStatus();
+  query.mac.clear();
+  query.limit = 1;
+  ASSIGN_OR_RETURN(const std::vector<storage::Deployment> newest, ledger.ListDeployments(query));
+  // Another board was made at the port since: this one has left it and was plugged in again.
+  if (!newest.empty() && newest.front().sequence > last->sequence) return absl::OkStatus();
+  context.row.mac = mac;
+  return MakeError(ErrorCode::kBoardAlreadyMade,
+                   absl::StrCat("the board ", mac, " is the finished product of deployment ",
+                                last->id, " and may be at ", context.port,
+                                " since then; plugged in again, the batch takes it"));
 }
 
 // A board is made once in a batch, by one deployment at a time. The ledger decides, in the
@@ -116,6 +154,7 @@ absl::Status RunIdentify(DeploymentContext& context) {
                                   context.port, " is ", mac));
   }
   RETURN_IF_ERROR(CheckNotFinished(context, mac));
+  RETURN_IF_ERROR(CheckNotLeftThere(context, mac));
   RETURN_IF_ERROR(ClaimForBatch(context, mac));
   row.mac = mac;
   row.chip = chip;

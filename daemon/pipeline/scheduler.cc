@@ -147,6 +147,7 @@ void SchedulerImpl::Dispatch() {
       }
       slot.job = job;
       slot.used_arrival = place->arrival;
+      job->there_since_before = place->arrival <= slot.first_arrival;
       slot.worker->Give(job);
       it = queue_.erase(it);
     }
@@ -200,8 +201,12 @@ absl::Status SchedulerImpl::Start() {
     RETURN_IF_ERROR(PauseBatches());
   }
   if (!due_records_.WriteAll()) return absl::UnavailableError("halted");
+  const std::vector<boards::BoardInfo> boards = shared_.parts.boards->List();
   {
     absl::MutexLock lock(&mutex_);
+    for (const boards::BoardInfo& board : boards) {
+      slots_[board.port].first_arrival = board.arrival + (board.present ? 0 : 1);
+    }
     started_ = true;
   }
   FindWork();

@@ -1,4 +1,4 @@
-// Batches from their order to their last board: what is taken, what is not, and what crashes leave.
+// Batches from their order to their last board: what is taken, and what is not.
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -8,8 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "daemon/pipeline/batches.h"
-#include "daemon/pipeline/pipeline_fixture.h"
+#include "daemon/pipeline/batch_fixture.h"
 #include "errors/error.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -25,111 +24,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-class BatchTest : public PipelineFixture {
- protected:
-  // `count` boards at the ports p*.
-  std::string Order(int count, const std::vector<std::string>& ports = {"p*"}) {
-    return Order({.request_id = absl::StrCat("batch-", ++orders_),
-                  .customers = {MakeOrder("any").customer},
-                  .one_customer = true,
-                  .bundle = bundle_,
-                  .ports = ports,
-                  .count = count});
-  }
-  std::string Order(const BatchOrder& order) {
-    const auto batch = batches_.Create(order, false);
-    EXPECT_TRUE(batch.ok()) << batch.status();
-    return batch.ok() ? batch->id : "";
-  }
-
-  // Plugs board `number` in at `port`: the same board each time.
-  void Plug(const std::string& port, uint8_t number) {
-    std::unique_ptr<simulator::SimulatedOpener>& board = stock_[number];
-    if (board == nullptr) {
-      simulator::BoardConfig config;
-      config.chip = esp::Chip::kEsp32C3;
-      config.mac = {0x7C, 0xDF, 0xA1, 0x00, 0x00, number};
-      board = std::make_unique<simulator::SimulatedOpener>(config, clock_, port);
-    }
-    registry_.Plug(port, board.get());
-  }
-
-  Batch GetBatch(const std::string& id) {
-    const auto batch = real_ledger_->GetBatch(id);
-    EXPECT_TRUE(batch.ok()) << batch.status();
-    return batch.ok() ? *batch : Batch();
-  }
-
-  // Waits until the batch fulfils `condition`; fails the test after 30 s.
-  Batch AwaitBatch(const std::string& id, const std::function<bool(const Batch&)>& condition) {
-    const absl::Time end = absl::Now() + absl::Seconds(30);
-    for (;;) {
-      int64_t seen;
-      {
-        absl::MutexLock lock(&mutex_);
-        seen = commits_;
-      }
-      const Batch batch = GetBatch(id);
-      if (condition(batch)) return batch;
-      absl::MutexLock lock(&mutex_);
-      const auto more = [this, seen] {
-        mutex_.AssertHeld();
-        return commits_ != seen;
-      };
-      if (!mutex_.AwaitWithDeadline(absl::Condition(&more), end)) {
-        ADD_FAILURE() << "waited in vain: " << ToMessage(batch).ShortDebugString();
-        return batch;
-      }
-    }
-  }
-  Batch AwaitSucceeded(const std::string& id, int count) {
-    return AwaitBatch(id, [count](const Batch& batch) { return batch.succeeded == count; });
-  }
-
-  // Waits until `deployments` have been made and nothing of the batch runs.
-  Batch AwaitIdle(const std::string& id, int deployments) {
-    return AwaitBatch(id, [deployments](const Batch& batch) {
-      return batch.accepted == deployments && batch.running == 0;
-    });
-  }
-
-  // Nothing more is begun: whatever could have been is begun before LookForWork returns.
-  void ExpectNothingMore(const std::string& id, int deployments) {
-    scheduler_->LookForWork();
-    EXPECT_EQ(GetBatch(id).accepted, deployments);
-  }
-
-  std::vector<Deployment> DeploymentsOf(const std::string& id) {
-    const auto rows = real_ledger_->ListDeployments({.batch_id = id, .limit = 1000});
-    EXPECT_TRUE(rows.ok()) << rows.status();
-    return rows.ok() ? *rows : std::vector<Deployment>();
-  }
-  // Newest first.
-  std::vector<std::string> ErrorsOf(const std::string& id) {
-    std::vector<std::string> errors;
-    for (const Deployment& row : DeploymentsOf(id)) errors.push_back(row.error_code);
-    return errors;
-  }
-
-  void ExpectEachBoardOnce(const std::string& id) {
-    std::set<std::string> macs;
-    for (const Deployment& row : DeploymentsOf(id)) {
-      if (row.state != DeploymentState::kSucceeded) continue;
-      EXPECT_TRUE(macs.insert(row.mac).second) << row.mac << " was made twice";
-    }
-    const Batch batch = GetBatch(id);
-    EXPECT_LE(batch.succeeded + batch.running, batch.count);
-    EXPECT_EQ(static_cast<int>(macs.size()), batch.succeeded);
-    EXPECT_THAT(Records(), SizeIs(macs.size()));
-    EXPECT_TRUE(real_ledger_->Verify()->ok);
-  }
-
-  Batches batches_{*ledger_, *bundles_, clock_, base::SystemRandom(), absl::UTCTimeZone(), [this] {
-                     if (scheduler_ != nullptr) scheduler_->LookForWork();
-                   }};
-  std::map<uint8_t, std::unique_ptr<simulator::SimulatedOpener>> stock_;
-  int orders_ = 0;
-};
+class BatchTest : public BatchFixture {};
 
 TEST_F(BatchTest, TakesWhatIsThereAndWhatComesUntilItsCount) {
   Plug("p1", 1);
@@ -152,23 +47,13 @@ TEST_F(BatchTest, TakesWhatIsThereAndWhatComesUntilItsCount) {
     EXPECT_EQ(row.requested_port, row.port);
   }
   EXPECT_THAT(identities, SizeIs(3));
-  EXPECT_EQ(stock_[9]->statistics().programmed_bytes, 0U) << "at a port of no concern";
-  EXPECT_EQ(stock_[4]->statistics().programmed_bytes, 0U) << "after the count was full";
+  EXPECT_EQ(ProgrammedBytes(9), 0U) << "at a port of no concern";
+  EXPECT_EQ(ProgrammedBytes(4), 0U) << "after the count was full";
 }
 
 TEST_F(BatchTest, EachSlotHasItsOwnCustomer) {
-  BatchOrder order{.request_id = "list",
-                   .customers = {},
-                   .one_customer = false,
-                   .bundle = bundle_,
-                   .ports = {"p*"},
-                   .count = 3};
-  for (const char* customer : {"AAA001", "BBB002", "CCC003"}) {
-    order.customers.push_back(MakeOrder("any").customer);
-    order.customers.back().customer_id = customer;
-  }
   StartStation();
-  const std::string id = Order(order);
+  const std::string id = OrderFor({"AAA001", "BBB002", "CCC003"});
   for (uint8_t i = 1; i <= 3; ++i) Plug(absl::StrCat("p", i), i);
   AwaitSucceeded(id, 3);
 
@@ -189,7 +74,7 @@ TEST_F(BatchTest, AFinishedBoardIsRefusedUntilItsPortGetsAnother) {
   registry_.Unplug("p1");
   Plug("p1", 1);
   AwaitIdle(id, 2);
-  const uint64_t written = stock_[1]->statistics().programmed_bytes;
+  const uint64_t written = ProgrammedBytes(1);
   ExpectNothingMore(id, 2);
 
   EXPECT_THAT(ErrorsOf(id), ElementsAre("BOARD_ALREADY_MADE", ""));
@@ -199,7 +84,7 @@ TEST_F(BatchTest, AFinishedBoardIsRefusedUntilItsPortGetsAnother) {
   EXPECT_EQ(batch.free_slots(), 1);
   Plug("p1", 2);
   AwaitSucceeded(id, 2);
-  EXPECT_EQ(stock_[1]->statistics().programmed_bytes, written);
+  EXPECT_EQ(ProgrammedBytes(1), written);
   ExpectEachBoardOnce(id);
 }
 
@@ -402,88 +287,6 @@ TEST_F(BatchTest, ARetiredBundlePausesIt) {
 
   EXPECT_EQ(GetBatch(id).state, BatchState::kPaused);
   EXPECT_THAT(DeploymentsOf(id), IsEmpty());
-}
-
-TEST_F(BatchTest, ABoardThatMovedBeforeItsDeploymentEndedIsNotTakenTwice) {
-  StartStation();
-  const std::string id = Order(2);
-  CrashAt("flash:half");
-  Plug("p1", 1);
-  AwaitCrash();
-  StopStation();
-  registry_.Unplug("p1");
-  Plug("p2", 1);
-  Restart();
-  const Batch refused = AwaitBatch(id, [](const Batch& batch) { return batch.refused == 1; });
-  EXPECT_EQ(refused.running, 1) << "the first deployment waits for its board";
-
-  // Its own port gets it back: the deployment goes on.
-  registry_.Unplug("p2");
-  Plug("p1", 1);
-  AwaitSucceeded(id, 1);
-  ExpectEachBoardOnce(id);
-}
-
-class BatchCrashTest : public BatchTest, public ::testing::WithParamInterface<const char*> {};
-
-TEST_P(BatchCrashTest, MakesEachBoardOnceAndNoneTooMany) {
-  StartStation();
-  const std::string id = Order(2);
-  CrashAt(GetParam());
-  Plug("p1", 1);
-  AwaitCrash();
-  Restart();
-  // A third board, while the first may still be under way.
-  Plug("p2", 2);
-  Plug("p3", 3);
-  const Batch batch = AwaitSucceeded(id, 2);
-  ExpectNothingMore(id, batch.accepted);
-
-  EXPECT_EQ(batch.state, BatchState::kCompleted);
-  EXPECT_EQ(batch.failed, 0);
-  ExpectEachBoardOnce(id);
-}
-
-INSTANTIATE_TEST_SUITE_P(Points, BatchCrashTest,
-                         ::testing::Values("batch:enter", "batch:leave", "prepare:enter",
-                                           "identify:enter", "identify:leave", "flash:enter",
-                                           "flash:half", "verify:leave", "confirm:leave",
-                                           "export:enter", "export:leave", "outcome:enter"));
-
-TEST_F(BatchTest, AFinishedBoardThatIsStillThereAfterARestartIsRecognised) {
-  Plug("p1", 1);
-  StartStation();
-  const std::string id = Order(2);
-  AwaitSucceeded(id, 1);
-
-  Restart();
-  AwaitIdle(id, 2);
-  ExpectNothingMore(id, 2);
-
-  EXPECT_THAT(ErrorsOf(id), ElementsAre("BOARD_ALREADY_MADE", ""));
-  Plug("p1", 2);
-  AwaitSucceeded(id, 2);
-  ExpectEachBoardOnce(id);
-}
-
-TEST_F(BatchTest, InARestoredLedgerItWaitsForAnOperator) {
-  Plug("p1", 1);
-  StartStation();
-  const std::string id = Order(2);
-  AwaitSucceeded(id, 1);
-  StopStation();
-  // Made since the backup, for all that this ledger can know.
-  Plug("p2", 2);
-
-  options_.restored = true;
-  Restart();
-
-  ExpectNothingMore(id, 1);
-  EXPECT_EQ(GetBatch(id).state, BatchState::kPaused);
-  EXPECT_EQ(stock_[2]->statistics().programmed_bytes, 0U);
-  ASSERT_TRUE(batches_.Resume(id).ok());
-  AwaitSucceeded(id, 2);
-  ExpectEachBoardOnce(id);
 }
 
 }  // namespace

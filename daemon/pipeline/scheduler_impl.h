@@ -84,6 +84,8 @@ class SchedulerImpl final : public Scheduler {
     JobPtr job;
     bool borrowed = false;      // by WithIdlePort
     uint64_t used_arrival = 0;  // the arrival whose board has been through a deployment
+    // The first arrival of the daemon's time: its board may be at the port since before.
+    uint64_t first_arrival = 1;
     // The arrival whose board was taken once more because its batch allows it.
     uint64_t allowed_arrival = 0;
     // A batch's deployment for this port is about to be stored: no order for any board takes it.

@@ -94,6 +94,7 @@ void Worker::Run(Job& job) {
   absl::Duration backoff = kFirstBackoff;
   for (;;) {
     DeploymentContext context(shared_, job.row, port_, job.stop);
+    context.there_since_before = job.there_since_before;
     context.Log(false, "the deployment runs");
     const RunOutcome outcome = RunSteps(context);
     job.seen_arrival = std::max(job.seen_arrival, context.session.arrival());
