@@ -26,11 +26,12 @@ constexpr uint16_t kUsbSerialJtag = 0x1001;
 constexpr absl::Duration kAway = absl::Milliseconds(100);
 // ESP-IDF's USB console waits so long between the command and the restart.
 constexpr absl::Duration kRestartDelay = absl::Milliseconds(50);
-// A program whose port appears with it cannot know when somebody begins to listen.
+// A program whose port appears with it cannot know when somebody begins to listen. This is how
+// often it speaks where the configuration has no interval.
 constexpr absl::Duration kReportInterval = absl::Seconds(1);
 
 BoardConfig Repeating(BoardConfig config) {
-  config.report_interval = kReportInterval;
+  if (config.report_interval == absl::ZeroDuration()) config.report_interval = kReportInterval;
   return config;
 }
 

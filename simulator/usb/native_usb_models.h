@@ -23,8 +23,8 @@ class UsbSerialJtagModel final : public CdcAcmModel {
 // A board whose USB is the chip's OTG peripheral (ESP32-S2, -S3, -P4). Whoever runs on the chip
 // drives it: the ROM loader shows itself with the chip's product id, the program with another, and
 // each reset takes the device from the bus. A program takes line states as commands and repeats its
-// report of itself while DTR is asserted, the ROM loader ignores them. A chip that runs neither
-// (blank flash) is not on the bus at all.
+// report of itself while DTR is asserted (once a second, unless the configuration has an interval),
+// the ROM loader ignores them. A chip that runs neither (blank flash) is not on the bus at all.
 class UsbOtgModel final : public CdcAcmModel {
  public:
   // Of the program: esp_tinyusb's usual product, a CDC device.

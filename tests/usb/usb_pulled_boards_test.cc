@@ -1,0 +1,156 @@
+// Boards of every family are pulled before they are opened and at every step, come back, or do not;
+// another one comes in their place.
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "daemon/esp/chip.h"
+#include "gtest/gtest.h"
+#include "simulator/faults.h"
+#include "simulator/simulated_board.h"
+#include "simulator/usb/usb_device_model.h"
+#include "storage/ledger.h"
+#include "tests/usb/usb_station_fixture.h"
+
+namespace kiln::pipeline {
+namespace {
+
+using simulator::SimulatedBoard;
+using simulator::UsbDeviceModel;
+using storage::Deployment;
+using storage::DeploymentState;
+
+// When a board is pulled: where the deployment is held, or what happens from there on until it is.
+struct Moment {
+  std::string name;
+  std::string point;
+  uint64_t after_heard_bytes = 0;
+  uint64_t after_flash_bytes = 0;
+
+  bool is_later() const { return after_heard_bytes != 0 || after_flash_bytes != 0; }
+};
+
+const Moment kBeforeOpen = {"before_open", "connect:enter"};
+const Moment kDuringConnect = {"during_connect", "connect:enter", 1};
+const Moment kBeforeIdentify = {"before_identify", "identify:enter"};
+const Moment kDuringIdentify = {"during_identify", "identify:enter", 100};
+const Moment kBeforeFlash = {"before_flash", "flash:enter"};
+const Moment kDuringFlash = {"during_flash", "flash:enter", 0, 20'000};
+const Moment kBeforeVerify = {"before_verify", "verify:enter"};
+const Moment kDuringVerify = {"during_verify", "verify:enter", 1};
+const Moment kBeforeBoot = {"before_boot", "boot:enter"};
+const Moment kBeforeConfirm = {"before_confirm", "confirm:enter"};
+
+using FamilyAndMoment = std::tuple<Family, Moment>;
+
+std::string NameOfBoth(const ::testing::TestParamInfo<FamilyAndMoment>& info) {
+  return absl::StrCat(NameOf(std::get<0>(info.param)), "_", std::get<1>(info.param).name);
+}
+
+class PulledBoardTest : public UsbStationTest,
+                        public ::testing::WithParamInterface<FamilyAndMoment> {
+ protected:
+  const Family& family() const { return std::get<0>(GetParam()); }
+  const Moment& moment() const { return std::get<1>(GetParam()); }
+
+  // A deployment whose board has been pulled at the moment and is in the hand: `pulled_`.
+  Deployment DeployUntilPulled() {
+    bundle_ = Import(family().chip);
+    Plug(family(), MakeBoard(family(), 1));
+    simulator::Faults faults;
+    faults.no_identity_line = true;  // or it might have been confirmed by what it had said before
+    SetFaults(faults);
+    Start();
+    HoldAt(moment().point);
+    const Deployment row = Deploy(kPort);
+    AwaitHeld();
+    known_ = !Get(row.id).mac.empty();
+    if (moment().is_later()) {
+      if (moment().after_heard_bytes != 0) {
+        faults.unplug_after_received_bytes = moment().after_heard_bytes;
+      }
+      if (moment().after_flash_bytes != 0) {
+        faults.unplug_after_flash_bytes = moment().after_flash_bytes;
+      }
+      SetFaults(faults);
+      Resume();
+      EXPECT_TRUE(bus_.AwaitOccupied(kPlace, false)) << "nothing pulled the board";
+    }
+    pulled_ = bus_.Unplug(kPlace);
+    BoardOf(*pulled_).SetFaults({});
+    Resume();
+    return row;
+  }
+
+  std::unique_ptr<UsbDeviceModel> pulled_;
+  bool known_ = false;  // the ledger has the deployment's board
+};
+
+class ReturningBoardTest : public PulledBoardTest {};
+
+TEST_P(ReturningBoardTest, IsFinished) {
+  const Deployment row = DeployUntilPulled();
+  Plug(family(), std::move(pulled_));
+  ExpectSuccess(AwaitEnd(row.id));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    EveryStep, ReturningBoardTest,
+    ::testing::Combine(::testing::Values(kBridge, kBlankOtg),
+                       ::testing::Values(kBeforeOpen, kDuringConnect, kBeforeIdentify,
+                                         kDuringIdentify, kBeforeFlash, kDuringFlash, kBeforeVerify,
+                                         kDuringVerify, kBeforeBoot, kBeforeConfirm)),
+    NameOfBoth);
+
+INSTANTIATE_TEST_SUITE_P(
+    EveryFamily, ReturningBoardTest,
+    ::testing::Combine(::testing::Values(Family{"ch340", "ch341", esp::Chip::kEsp32C3},
+                                         Family{"ch9102", "cdc_acm", esp::Chip::kEsp32C6},
+                                         Family{"ft232r", "ftdi_sio", esp::Chip::kEsp32}, kJtag),
+                       ::testing::Values(kBeforeOpen, kDuringConnect, kDuringFlash,
+                                         kBeforeConfirm)),
+    NameOfBoth);
+
+// A used product on its own USB, plugged in again without BOOT: only while its program is whole can
+// it be on the bus.
+INSTANTIATE_TEST_SUITE_P(Program, ReturningBoardTest,
+                         ::testing::Combine(::testing::Values(kOtg),
+                                            ::testing::Values(kBeforeOpen, kBeforeIdentify,
+                                                              kBeforeBoot, kBeforeConfirm)),
+                         NameOfBoth);
+
+class SwappedBoardTest : public PulledBoardTest {};
+
+TEST_P(SwappedBoardTest, StopsTheDeploymentAndIsNotTouched) {
+  const Deployment row = DeployUntilPulled();
+  std::unique_ptr<UsbDeviceModel> other = MakeBoard(family(), 2);
+  simulator::Faults faults;
+  faults.identity_customer = "XYZ999";  // a product of somebody else's, where it is one
+  BoardOf(*other).SetFaults(faults);
+  const uint64_t programmed = BoardOf(*other).statistics().programmed_bytes;
+  Plug(family(), std::move(other));
+  const Deployment end = AwaitEnd(row.id);
+  ASSERT_TRUE(known_);
+  EXPECT_EQ(end.state, DeploymentState::kNeedsAttention) << end.error_detail;
+  EXPECT_EQ(end.error_code, "BOARD_SWAPPED") << end.error_detail;
+  EXPECT_EQ(end.mac, MacOf(1));
+  WithBoard([programmed](SimulatedBoard& board) {
+    EXPECT_EQ(board.statistics().programmed_bytes, programmed);
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Steps, SwappedBoardTest,
+                         ::testing::Combine(::testing::Values(kBridge, kJtag, kBlankOtg),
+                                            ::testing::Values(kBeforeFlash, kDuringFlash,
+                                                              kBeforeBoot, kBeforeConfirm)),
+                         NameOfBoth);
+INSTANTIATE_TEST_SUITE_P(Program, SwappedBoardTest,
+                         ::testing::Combine(::testing::Values(kOtg),
+                                            ::testing::Values(kBeforeFlash, kBeforeConfirm)),
+                         NameOfBoth);
+
+}  // namespace
+}  // namespace kiln::pipeline
