@@ -22,6 +22,7 @@ void UsbTransferQueue::Submit(absl::Duration now, UsbTransfer transfer) {
   Pending pending{std::move(transfer), {}};
   const UsbTransfer& asked = pending.transfer;
   pending.result.id = asked.id;
+  if (cut_off_) return Complete(std::move(pending), -EPROTO);
   if (asked.endpoint == 0) {
     std::optional<std::vector<uint8_t>> answer = model_.Control(now, asked.setup, asked.data);
     if (!answer.has_value()) return Complete(std::move(pending), -EPIPE);
@@ -59,6 +60,11 @@ void UsbTransferQueue::CancelAll(absl::Duration now, int status) {
     queue.clear();
     if (ToHost(endpoint)) model_.SetListening(now, endpoint, false);
   }
+}
+
+void UsbTransferQueue::CutOff(absl::Duration now) {
+  cut_off_ = true;
+  CancelAll(now, -EPROTO);
 }
 
 void UsbTransferQueue::Advance(absl::Duration now) {

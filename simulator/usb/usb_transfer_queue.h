@@ -47,6 +47,9 @@ class UsbTransferQueue {
   bool Cancel(absl::Duration now, uint64_t id, int status);
   // Takes all back, and tells the device that nobody listens: the host has closed it.
   void CancelAll(absl::Duration now, int status);
+  // The device's plug is out, and its hub has not noticed yet: every transfer ends with -EPROTO,
+  // for the bus tries in vain.
+  void CutOff(absl::Duration now);
 
   // Lets everything happen that is due by `now`; NextEvent says when to call it again.
   void Advance(absl::Duration now);
@@ -71,6 +74,7 @@ class UsbTransferQueue {
   UsbDeviceModel& model_;
   std::map<uint8_t, std::deque<Pending>> pending_;  // by endpoint
   std::deque<UsbCompletion> completed_;
+  bool cut_off_ = false;
 };
 
 }  // namespace kiln::simulator

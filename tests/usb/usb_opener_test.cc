@@ -280,6 +280,35 @@ TEST_P(UsbDriversOnTheBusTest, TellAnUnplugAtOnceAndForGood) {
                  static_cast<int>(absl::ToInt64Microseconds(told - unplugged)));
 }
 
+TEST_P(UsbDriversOnTheBusTest, TellAnUnplugAlsoBeforeTheHubHasNoticedIt) {
+  using Call = absl::Status (*)(ports::ByteStream&);
+  const std::vector<std::pair<const char*, Call>> calls = {
+      {"Read",
+       [](ports::ByteStream& s) {
+         std::array<uint8_t, 64> buffer;
+         return s.Read(absl::MakeSpan(buffer), kLong).status();
+       }},
+      {"Write and Drain",
+       [](ports::ByteStream& s) {
+         const absl::Status written = s.Write(std::vector<uint8_t>(100), kLong);
+         return written.ok() ? s.Drain(kLong) : written;
+       }},
+      {"SetBaudRate", [](ports::ByteStream& s) { return s.SetBaudRate(460'800); }},
+      {"SetLines", [](ports::ByteStream& s) { return s.SetLines(false, true); }},
+  };
+  for (const auto& [name, call] : calls) {
+    Plug(Loopback(GetParam()));
+    const auto stream = Open();
+    ASSERT_NE(stream, nullptr);
+    bus_.CutOff(kPlace);
+    const absl::Status first = call(*stream);
+    EXPECT_TRUE(errors::Is(first, ErrorCode::kBoardUnplugged)) << name << ": " << first;
+    EXPECT_TRUE(errors::Is(stream->DiscardInput(), ErrorCode::kBoardUnplugged)) << name;
+    bus_.Unplug(kPlace);
+    AwaitEvent();
+  }
+}
+
 TEST_P(UsbDriversOnTheBusTest, CarryAWholeDeployment) {
   simulator::BoardConfig board;
   Plug(*simulator::MakeUsbModel(GetParam(), board));

@@ -50,25 +50,43 @@ std::string NameOfBoth(const ::testing::TestParamInfo<FamilyAndMoment>& info) {
   return absl::StrCat(NameOf(std::get<0>(info.param)), "_", std::get<1>(info.param).name);
 }
 
-class PulledBoardTest : public UsbStationTest,
-                        public ::testing::WithParamInterface<FamilyAndMoment> {
+// Deployments that are held at a moment at which something happens to their board.
+class HeldBoardTest : public UsbStationTest, public ::testing::WithParamInterface<FamilyAndMoment> {
  protected:
   const Family& family() const { return std::get<0>(GetParam()); }
   const Moment& moment() const { return std::get<1>(GetParam()); }
 
-  // A deployment whose board has been pulled at the moment and is in the hand: `pulled_`.
-  Deployment DeployUntilPulled() {
+  // A deployment that waits at the moment's point. Its board does not report, or it might be
+  // confirmed by what it had said before.
+  Deployment DeployUntilHeld() {
     bundle_ = Import(family().chip);
     Plug(family(), MakeBoard(family(), 1));
     simulator::Faults faults;
-    faults.no_identity_line = true;  // or it might have been confirmed by what it had said before
+    faults.no_identity_line = true;
     SetFaults(faults);
     Start();
     HoldAt(moment().point);
     const Deployment row = Deploy(kPort);
     AwaitHeld();
+    return row;
+  }
+  // The board as it is in the hand, from then on without faults.
+  std::unique_ptr<UsbDeviceModel> Unplug() {
+    std::unique_ptr<UsbDeviceModel> board = bus_.Unplug(kPlace);
+    BoardOf(*board).SetFaults({});
+    return board;
+  }
+};
+
+class PulledBoardTest : public HeldBoardTest {
+ protected:
+  // A deployment whose board has been pulled at the moment: `pulled_`.
+  Deployment DeployUntilPulled() {
+    const Deployment row = DeployUntilHeld();
     known_ = !Get(row.id).mac.empty();
     if (moment().is_later()) {
+      simulator::Faults faults;
+      faults.no_identity_line = true;
       if (moment().after_heard_bytes != 0) {
         faults.unplug_after_received_bytes = moment().after_heard_bytes;
       }
@@ -79,8 +97,7 @@ class PulledBoardTest : public UsbStationTest,
       Resume();
       EXPECT_TRUE(bus_.AwaitOccupied(kPlace, false)) << "nothing pulled the board";
     }
-    pulled_ = bus_.Unplug(kPlace);
-    BoardOf(*pulled_).SetFaults({});
+    pulled_ = Unplug();
     Resume();
     return row;
   }
@@ -120,6 +137,23 @@ INSTANTIATE_TEST_SUITE_P(Program, ReturningBoardTest,
                          ::testing::Combine(::testing::Values(kOtg),
                                             ::testing::Values(kBeforeOpen, kBeforeIdentify,
                                                               kBeforeBoot, kBeforeConfirm)),
+                         NameOfBoth);
+
+// Until its hub has noticed, a pulled board is still there, and all that is tried with it fails.
+class LateHubTest : public HeldBoardTest {};
+
+TEST_P(LateHubTest, KeepsNoReturningBoardFromBeingFinished) {
+  const Deployment row = DeployUntilHeld();
+  bus_.CutOff(kPlace);
+  Resume();
+  EXPECT_TRUE(bus_.AwaitClaimed(kPlace, false)) << "the deployment has not noticed";
+  Plug(family(), Unplug());
+  ExpectSuccess(AwaitEnd(row.id));
+}
+
+INSTANTIATE_TEST_SUITE_P(Steps, LateHubTest,
+                         ::testing::Combine(::testing::Values(kBridge, kJtag, kBlankOtg),
+                                            ::testing::Values(kBeforeFlash, kBeforeBoot)),
                          NameOfBoth);
 
 class SwappedBoardTest : public PulledBoardTest {};

@@ -216,6 +216,12 @@ absl::StatusOr<std::vector<uint8_t>> LibusbHandle::Control(const UsbSetup& setup
   const int error = ErrorOf(control->transfer->status);
   if (error != LIBUSB_SUCCESS) {
     context_.ReportError(kOperation, LibusbErrorCode(error));
+    // The bus has tried three times: as good as always the device was pulled, and its hub, which is
+    // asked a few times a second, has yet to notice.
+    if (control->transfer->status == LIBUSB_TRANSFER_ERROR) {
+      return MakeError(ErrorCode::kBoardUnplugged,
+                       absl::StrCat(what, ": does not answer on the bus any more"));
+    }
     return LibusbError(what, error);
   }
   const auto begin = control->buffer.begin() + LIBUSB_CONTROL_SETUP_SIZE;

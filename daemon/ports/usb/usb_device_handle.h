@@ -28,7 +28,7 @@ enum class UsbOutcome {
   kCompleted,
   kCancelled,
   kStalled,  // the endpoint is halted until ClearHalt
-  kFailed,   // the bus reported an error; the same transfer may be tried again
+  kFailed,   // the bus reported an error; one to the host may be tried again
   kGone,     // the device is no longer there
 };
 
@@ -58,8 +58,8 @@ class UsbDeviceHandle {
   // All transfers must be destroyed before.
   virtual ~UsbDeviceHandle() = default;
 
-  // BoardUnplugged when the device is gone; PortFailed when it refuses, fails, or is silent for a
-  // second.
+  // BoardUnplugged when the device is gone, or the bus fails to reach it; PortFailed when it
+  // refuses, or is silent for a second.
   virtual absl::Status ControlOut(const UsbSetup& setup, absl::Span<const uint8_t> data) = 0;
   // The bytes the device answers, at most `length`. Errors as ControlOut.
   virtual absl::StatusOr<std::vector<uint8_t>> ControlIn(const UsbSetup& setup,

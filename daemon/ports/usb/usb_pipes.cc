@@ -229,7 +229,9 @@ void UsbPipes::OnSent(UsbTransfer& transfer, UsbOutcome outcome, size_t /*bytes*
       write_error_ = MakeError(ErrorCode::kPortFailed, absl::StrCat(address_, ": refused bytes"));
       break;
     case UsbOutcome::kFailed:
-      write_error_ = MakeError(ErrorCode::kPortFailed, absl::StrCat(address_, ": lost bytes"));
+      // Some may have arrived, so that these cannot be sent again. Mostly the device was pulled,
+      // and its hub has yet to notice.
+      Gone("does not answer on the bus any more");
       break;
     case UsbOutcome::kGone:
       Gone("unplugged");

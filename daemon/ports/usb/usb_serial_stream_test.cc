@@ -305,6 +305,15 @@ TEST_F(UsbSerialStreamTest, TellsOnceThatBytesWereLost) {
   EXPECT_EQ(device_.halts_cleared(), 1);
 }
 
+TEST_F(UsbSerialStreamTest, TakesBytesLostOnTheBusForTheUnplugThatTheHubHasYetToNotice) {
+  Open();
+  device_.FailOut(UsbOutcome::kFailed);
+  ASSERT_TRUE(Write(1, kLong).ok());
+  EXPECT_TRUE(errors::Is(stream_->Drain(kLong), ErrorCode::kBoardUnplugged));
+  EXPECT_TRUE(errors::Is(Write(1, kLong), ErrorCode::kBoardUnplugged));
+  EXPECT_TRUE(errors::Is(Read(kLong).status(), ErrorCode::kBoardUnplugged));
+}
+
 TEST_F(UsbSerialStreamTest, DrainsForAsLongAsTheAdaptersBufferTakes) {
   Open();
   ASSERT_TRUE(stream_->SetBaudRate(9'600).ok());

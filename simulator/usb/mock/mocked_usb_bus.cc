@@ -120,6 +120,13 @@ std::unique_ptr<UsbDeviceModel> MockedUsbBus::Unplug(absl::string_view place) {
   return model;
 }
 
+void MockedUsbBus::CutOff(absl::string_view place) {
+  absl::MutexLock lock(&mutex_);
+  Slot& slot = SlotAt(place);
+  ABSL_RAW_CHECK(slot.attachment != nullptr, "it is not on the bus");
+  slot.attachment->node->CutOff();
+}
+
 void MockedUsbBus::Replug(absl::string_view place) {
   absl::MutexLock plug_lock(&plug_mutex_);
   DropDeparted();

@@ -53,6 +53,9 @@ class MockedUsbBus {
             MockedDeviceOptions options = {});
   // Pulls it; it may be plugged in again elsewhere.
   std::unique_ptr<UsbDeviceModel> Unplug(absl::string_view place);
+  // Pulls its plug so that the hub does not notice: it stays on the bus, and every transfer with it
+  // fails, until it is unplugged or leaves by itself.
+  void CutOff(absl::string_view place);
   // Plugs in again what a fault of its board has had pulled.
   void Replug(absl::string_view place);
   // Everything below the hub leaves the bus and comes back with new device numbers, as after a

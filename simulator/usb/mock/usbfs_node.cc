@@ -107,6 +107,12 @@ void UsbfsNode::Vanished(UMockdevIoctlClient* client) {
   reapable_.erase(std::remove_if(reapable_.begin(), reapable_.end(), of_client), reapable_.end());
 }
 
+void UsbfsNode::CutOff() {
+  if (gone_) return;
+  queue_.CutOff(clock_.Monotonic());
+  CollectCompleted();
+}
+
 void UsbfsNode::Disconnect() {
   if (gone_) return;
   queue_.CancelAll(clock_.Monotonic(), -ESHUTDOWN);

@@ -56,6 +56,8 @@ class UsbfsNode {
   size_t clients() const { return clients_.size(); }
   const std::set<int>& interfaces() const { return interfaces_; }
 
+  // The device's plug is out, and nobody has noticed: URBs and control requests end with EPROTO.
+  void CutOff();
   // The device is gone: URBs end with ESHUTDOWN, everything else with ENODEV. The model is not
   // touched from here on.
   void Disconnect();
