@@ -2,32 +2,31 @@
 // when it does something wrong or the device goes away.
 #include "simulator/usb/mock/mocked_usb_bus.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <libusb-1.0/libusb.h>
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
+#include <ostream>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
 #include "simulator/demo_image.h"
 #include "simulator/usb/cdc_acm_model.h"
 #include "simulator/usb/ch340_model.h"
 #include "simulator/usb/cp210x_model.h"
 #include "simulator/usb/ftdi_model.h"
+#include "simulator/usb/mock/mocked_usb_bus_fixture.h"
 #include "simulator/usb/native_usb_models.h"
 #include "simulator/usb/serial_peer.h"
 
@@ -35,116 +34,6 @@ namespace kiln::simulator {
 namespace {
 
 using Bytes = std::vector<uint8_t>;
-
-constexpr absl::Duration kDeadline = absl::Seconds(30);
-constexpr unsigned int kTransferTimeout = 20'000;  // milliseconds
-
-std::unique_ptr<SerialPeer> Loopback() { return std::make_unique<LoopbackPeer>(); }
-
-std::unique_ptr<UsbDeviceModel> Cp2102() {
-  return std::make_unique<Cp210xModel>(Cp210xModel::Part::kCp2102, Loopback());
-}
-
-// libusb with a thread for its events; counts who comes and goes.
-class LibUsb {
- public:
-  LibUsb() {
-    EXPECT_EQ(libusb_init(&context_), 0);
-    constexpr int kBoth = LIBUSB_HOTPLUG_EVENT_DEVICE_ARRIVED | LIBUSB_HOTPLUG_EVENT_DEVICE_LEFT;
-    EXPECT_EQ(libusb_hotplug_register_callback(context_, static_cast<libusb_hotplug_event>(kBoth),
-                                               static_cast<libusb_hotplug_flag>(0),
-                                               LIBUSB_HOTPLUG_MATCH_ANY, LIBUSB_HOTPLUG_MATCH_ANY,
-                                               LIBUSB_HOTPLUG_MATCH_ANY, OnHotplug, this, nullptr),
-              0);
-    thread_ = std::thread([this] {
-      while (!stop_) {
-        timeval wait = {.tv_sec = 60, .tv_usec = 0};
-        libusb_handle_events_timeout_completed(context_, &wait, nullptr);
-      }
-    });
-  }
-  ~LibUsb() {
-    stop_ = true;
-    libusb_interrupt_event_handler(context_);
-    thread_.join();
-    libusb_exit(context_);
-  }
-
-  bool AwaitCounts(int arrived, int left) {
-    absl::MutexLock lock(&mutex_);
-    const auto reached = [&] {
-      mutex_.AssertReaderHeld();
-      return arrived_ >= arrived && left_ >= left;
-    };
-    return mutex_.AwaitWithTimeout(absl::Condition(&reached), kDeadline);
-  }
-
-  // The device at a place ("1-2.3"), open; null with `error` set otherwise.
-  libusb_device_handle* Open(const std::string& place, int* error = nullptr) {
-    libusb_device** list = nullptr;
-    const ssize_t count = libusb_get_device_list(context_, &list);
-    libusb_device_handle* handle = nullptr;
-    int result = LIBUSB_ERROR_NO_DEVICE;
-    for (ssize_t i = 0; i < count; ++i) {
-      if (PlaceOf(list[i]) == place) result = libusb_open(list[i], &handle);
-    }
-    libusb_free_device_list(list, 1);
-    if (error != nullptr) *error = result;
-    return result == 0 ? handle : nullptr;
-  }
-
-  std::vector<std::string> Places() {
-    libusb_device** list = nullptr;
-    const ssize_t count = libusb_get_device_list(context_, &list);
-    std::vector<std::string> places;
-    for (ssize_t i = 0; i < count; ++i) {
-      libusb_device_descriptor descriptor;
-      libusb_get_device_descriptor(list[i], &descriptor);
-      if (descriptor.bDeviceClass != LIBUSB_CLASS_HUB) places.push_back(PlaceOf(list[i]));
-    }
-    libusb_free_device_list(list, 1);
-    return places;
-  }
-
- private:
-  static std::string PlaceOf(libusb_device* device) {
-    std::array<uint8_t, 8> ports;
-    const int count = libusb_get_port_numbers(device, ports.data(), ports.size());
-    std::string place = absl::StrCat(libusb_get_bus_number(device));
-    for (int i = 0; i < count; ++i) absl::StrAppend(&place, i == 0 ? "-" : ".", ports[i]);
-    return place;
-  }
-  static int LIBUSB_CALL OnHotplug(libusb_context*, libusb_device*, libusb_hotplug_event event,
-                                   void* user_data) {
-    auto* const self = static_cast<LibUsb*>(user_data);
-    absl::MutexLock lock(&self->mutex_);
-    ++(event == LIBUSB_HOTPLUG_EVENT_DEVICE_ARRIVED ? self->arrived_ : self->left_);
-    return 0;
-  }
-
-  libusb_context* context_ = nullptr;
-  std::atomic<bool> stop_ = false;
-  std::thread thread_;
-  absl::Mutex mutex_;
-  int arrived_ ABSL_GUARDED_BY(mutex_) = 0;
-  int left_ ABSL_GUARDED_BY(mutex_) = 0;
-};
-
-class MockedUsbBusTest : public ::testing::Test {
- protected:
-  // An open and claimed device; the test fails when that does not work.
-  libusb_device_handle* OpenAndClaim(const std::string& place, int interface = 0) {
-    int error = 0;
-    libusb_device_handle* const handle = usb_.Open(place, &error);
-    EXPECT_NE(handle, nullptr) << libusb_error_name(error);
-    if (handle == nullptr) return nullptr;
-    EXPECT_EQ(libusb_claim_interface(handle, interface), 0);
-    return handle;
-  }
-
-  MockedUsbBus bus_;
-  LibUsb usb_;
-};
 
 TEST_F(MockedUsbBusTest, FindsWhatIsPluggedInByItsPlace) {
   bus_.Plug("1-1", Cp2102());
@@ -291,102 +180,6 @@ TEST_F(MockedUsbBusTest, WaitingCostsNothing) {
   libusb_close(handle);
 }
 
-// --- Who may have the device ---
-
-TEST_F(MockedUsbBusTest, KernelsDriverMustLetGoFirst) {
-  bus_.Plug("1-1", Cp2102(), {.kernel_driver = "cp210x"});
-  ASSERT_TRUE(usb_.AwaitCounts(1, 0));
-  libusb_device_handle* const handle = usb_.Open("1-1");
-  ASSERT_NE(handle, nullptr);
-  EXPECT_EQ(libusb_kernel_driver_active(handle, 0), 1);
-  EXPECT_EQ(libusb_claim_interface(handle, 0), LIBUSB_ERROR_BUSY);
-
-  libusb_set_auto_detach_kernel_driver(handle, 1);
-  EXPECT_EQ(libusb_claim_interface(handle, 0), 0);
-  EXPECT_FALSE(bus_.KernelDriverBound("1-1"));
-  EXPECT_TRUE(bus_.Claimed("1-1"));
-  EXPECT_EQ(libusb_release_interface(handle, 0), 0);
-  EXPECT_TRUE(bus_.KernelDriverBound("1-1"));
-  libusb_close(handle);
-}
-
-TEST_F(MockedUsbBusTest, TerminalComesAndGoesWithTheKernelsDriver) {
-  const std::filesystem::path device = "/sys/class/tty/ttyUSB0/device";
-  const auto await = [&](bool there) {
-    const absl::Time end = absl::Now() + kDeadline;
-    while (std::filesystem::exists(device) != there) {
-      if (absl::Now() > end) return false;
-      absl::SleepFor(absl::Milliseconds(1));
-    }
-    return true;
-  };
-  bus_.Plug("1-1", Cp2102(), {.kernel_driver = "cp210x", .tty = "ttyUSB0"});
-  ASSERT_TRUE(usb_.AwaitCounts(1, 0));
-  EXPECT_EQ(std::filesystem::canonical(device).parent_path().filename(), "1-1:1.0");
-  libusb_device_handle* const handle = usb_.Open("1-1");
-  ASSERT_NE(handle, nullptr);
-  libusb_set_auto_detach_kernel_driver(handle, 1);
-
-  EXPECT_EQ(libusb_claim_interface(handle, 0), 0);
-  EXPECT_TRUE(await(false));
-  EXPECT_EQ(libusb_release_interface(handle, 0), 0);
-  EXPECT_TRUE(await(true));
-
-  libusb_close(handle);
-  bus_.Unplug("1-1");
-  EXPECT_TRUE(await(false));
-}
-
-TEST_F(MockedUsbBusTest, SecondClaimIsBusyUntilTheFirstIsClosed) {
-  bus_.Plug("1-1", Cp2102());
-  ASSERT_TRUE(usb_.AwaitCounts(1, 0));
-  libusb_device_handle* const first = OpenAndClaim("1-1");
-  libusb_device_handle* const second = usb_.Open("1-1");
-  ASSERT_NE(second, nullptr);
-  EXPECT_EQ(libusb_claim_interface(second, 0), LIBUSB_ERROR_BUSY);
-  libusb_close(first);
-  ASSERT_TRUE(bus_.AwaitClaimed("1-1", false));
-  EXPECT_EQ(libusb_claim_interface(second, 0), 0);
-  EXPECT_TRUE(bus_.Claimed("1-1"));
-  libusb_close(second);
-}
-
-TEST_F(MockedUsbBusTest, OtherProgramHoldsIt) {
-  bus_.Plug("1-1", Cp2102(), {.faults = {.claimed_by_other = true}});
-  ASSERT_TRUE(usb_.AwaitCounts(1, 0));
-  libusb_device_handle* const handle = usb_.Open("1-1");
-  ASSERT_NE(handle, nullptr);
-  libusb_set_auto_detach_kernel_driver(handle, 1);
-  EXPECT_EQ(libusb_claim_interface(handle, 0), LIBUSB_ERROR_BUSY);
-  bus_.SetFaults("1-1", {});
-  EXPECT_EQ(libusb_claim_interface(handle, 0), 0);
-  libusb_close(handle);
-}
-
-TEST_F(MockedUsbBusTest, RefusesToOpenWithoutPermission) {
-  bus_.Plug("1-1", Cp2102(), {.faults = {.permission_denied = true}});
-  ASSERT_TRUE(usb_.AwaitCounts(1, 0));
-  int error = 0;
-  EXPECT_EQ(usb_.Open("1-1", &error), nullptr);
-  EXPECT_EQ(error, LIBUSB_ERROR_ACCESS);
-  bus_.SetFaults("1-1", {});
-  libusb_device_handle* const handle = usb_.Open("1-1", &error);
-  ASSERT_NE(handle, nullptr) << libusb_error_name(error);
-  libusb_close(handle);
-}
-
-TEST_F(MockedUsbBusTest, ClaimingTooEarlyFailsAsOnRealKernels) {
-  bus_.Plug("1-1", Cp2102(), {.faults = {.claim_race = absl::Hours(1)}});
-  ASSERT_TRUE(usb_.AwaitCounts(1, 0));
-  libusb_device_handle* const handle = usb_.Open("1-1");
-  ASSERT_NE(handle, nullptr);
-  libusb_set_auto_detach_kernel_driver(handle, 1);
-  EXPECT_EQ(libusb_claim_interface(handle, 0), LIBUSB_ERROR_INVALID_PARAM);
-  bus_.SetFaults("1-1", {});
-  EXPECT_EQ(libusb_claim_interface(handle, 0), 0);
-  libusb_close(handle);
-}
-
 // --- Coming and going ---
 
 void LIBUSB_CALL StoreStatus(libusb_transfer* transfer) {
@@ -418,6 +211,29 @@ TEST_F(MockedUsbBusTest, UnplugEndsWhatIsUnderWay) {
   libusb_free_transfer(transfer);
   libusb_close(handle);
   EXPECT_FALSE(bus_.Occupied("1-1"));
+}
+
+TEST_F(MockedUsbBusTest, DeviceThatIsCutOffStaysAndFailsEverything) {
+  bus_.Plug("1-1", Cp2102());
+  ASSERT_TRUE(usb_.AwaitCounts(1, 0));
+  libusb_device_handle* const handle = OpenAndClaim("1-1");
+  ASSERT_NE(handle, nullptr);
+
+  bus_.CutOff("1-1");
+
+  std::array<uint8_t, 64> buffer = {};
+  int moved = 0;
+  for (uint8_t endpoint : {0x81, 0x01}) {
+    EXPECT_EQ(libusb_bulk_transfer(handle, endpoint, buffer.data(), buffer.size(), &moved,
+                                   kTransferTimeout),
+              LIBUSB_ERROR_IO);
+  }
+  EXPECT_EQ(libusb_control_transfer(handle, 0x41, 0, 1, 0, nullptr, 0, kTransferTimeout),
+            LIBUSB_ERROR_IO);
+  EXPECT_TRUE(bus_.Claimed("1-1"));
+  libusb_close(handle);
+  bus_.Unplug("1-1");
+  EXPECT_TRUE(usb_.AwaitCounts(1, 1));
 }
 
 TEST_F(MockedUsbBusTest, StormOfAHubLosesNobody) {

@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
 #include <optional>
 #include <string>
 #include <utility>
@@ -24,7 +23,6 @@ namespace {
 constexpr uint32_t kCapabilities =
     USBDEVFS_CAP_ZERO_PACKET | USBDEVFS_CAP_BULK_CONTINUATION | USBDEVFS_CAP_NO_PACKET_SIZE_LIM |
     USBDEVFS_CAP_BULK_SCATTER_GATHER | USBDEVFS_CAP_REAP_AFTER_DISCONNECT;
-constexpr char kUsbfs[] = "usbfs";
 constexpr size_t kSetupSize = 8;
 constexpr uint64_t kNoUrb = 0;
 // usbfs refuses larger transfers than its memory limit of 16 MB.
@@ -35,10 +33,6 @@ constexpr uint8_t kRecipientMask = 0x1F;
 constexpr uint8_t kRecipientInterface = 0x01;
 constexpr uint8_t kTypeMask = 0x60;
 constexpr uint8_t kTypeVendor = 0x40;
-
-// Descriptor types and the offsets of what is read from them.
-constexpr uint8_t kInterfaceDescriptor = 4;
-constexpr uint8_t kEndpointDescriptor = 5;
 
 template <typename T>
 T& As(UMockdevIoctlData* data) {
@@ -58,20 +52,11 @@ UsbfsNode::UsbfsNode(const std::string& path, UsbDeviceModel& model, base::Clock
                      const std::string& kernel_driver, const MockedDeviceFaults& faults)
     : model_(model),
       clock_(clock),
-      kernel_driver_(kernel_driver),
-      arrived_(clock.Monotonic()),
-      faults_(faults),
+      claims_(model.configuration_descriptor(), clock, kernel_driver, faults),
       pipe_(path),
       queue_(model) {
-  const std::vector<uint8_t>& all = model.configuration_descriptor();
-  int interface = 0;
-  for (size_t at = 0; at + 2 < all.size() && all[at] >= 2; at += all[at]) {
-    if (all[at + 1] == kInterfaceDescriptor) interfaces_.insert(interface = all[at + 2]);
-    if (all[at + 1] == kEndpointDescriptor) interface_of_endpoint_[all[at + 2]] = interface;
-  }
-  if (!kernel_driver_.empty()) bound_ = interfaces_;
   // The kernel configures each device that arrives.
-  model_.Control(arrived_, {.request = 9, .value = 1}, {});
+  model_.Control(clock.Monotonic(), {.request = 9, .value = 1}, {});
 }
 
 UsbfsNode::~UsbfsNode() {
@@ -86,11 +71,7 @@ void UsbfsNode::Forget(Urb& urb) {
 
 void UsbfsNode::Vanished(UMockdevIoctlClient* client) {
   clients_.erase(client);
-  std::vector<int> claimed;
-  for (const auto& [interface, owner] : claims_) {
-    if (owner == client) claimed.push_back(interface);
-  }
-  for (int interface : claimed) Release(client, interface);
+  for (int interface : claims_.ClaimedBy(client)) Release(client, interface);
   std::vector<uint64_t> left;
   for (const auto& [id, urb] : pending_) {
     if (urb.client == client) left.push_back(id);
@@ -157,7 +138,7 @@ UsbfsNode::Answer UsbfsNode::Dispatch(UMockdevIoctlClient* client, unsigned long
   if (request == USBDEVFS_REAPURB || request == USBDEVFS_REAPURBNDELAY) {
     return Reap(client, argument);
   }
-  if (gone_) return Fail(ENODEV);
+  if (gone_) return Answer::Fail(ENODEV);
   if (request == USBDEVFS_DISCARDURB) {
     // The argument itself is the client's pointer.
     return Discard(client, As<unsigned long>(argument));
@@ -165,26 +146,26 @@ UsbfsNode::Answer UsbfsNode::Dispatch(UMockdevIoctlClient* client, unsigned long
   const size_t size = request == USBDEVFS_SUBMITURB ? sizeof(usbdevfs_urb) : _IOC_SIZE(request);
   g_autoptr(GObject) resolved =
       size == 0 ? nullptr : G_OBJECT(umockdev_ioctl_data_resolve(argument, 0, size, nullptr));
-  if (size != 0 && resolved == nullptr) return Fail(EFAULT);
+  if (size != 0 && resolved == nullptr) return Answer::Fail(EFAULT);
   auto* const data = reinterpret_cast<UMockdevIoctlData*>(resolved);
   switch (request) {
     case USBDEVFS_GET_CAPABILITIES:
       As<uint32_t>(data) = kCapabilities;
       return {};
     case USBDEVFS_GETDRIVER:
-      return GetDriver(data);
+      return claims_.GetDriver(As<usbdevfs_getdriver>(data));
     case USBDEVFS_IOCTL:
-      return ConnectOrDisconnect(data);
+      return claims_.ConnectOrDisconnect(As<usbdevfs_ioctl>(data));
     case USBDEVFS_DISCONNECT_CLAIM:
-      return DisconnectAndClaim(client, data);
+      return claims_.DisconnectAndClaim(client, As<usbdevfs_disconnect_claim>(data));
     case USBDEVFS_CLAIMINTERFACE:
-      return Claim(client, static_cast<int>(As<unsigned int>(data)));
+      return claims_.Claim(client, static_cast<int>(As<unsigned int>(data)));
     case USBDEVFS_RELEASEINTERFACE:
       return Release(client, static_cast<int>(As<unsigned int>(data)));
     case USBDEVFS_SETCONFIGURATION:
       return SetConfiguration(As<int>(data));
     case USBDEVFS_SETINTERFACE:
-      return Use(client, static_cast<int>(As<usbdevfs_setinterface>(data).interface));
+      return claims_.Use(client, static_cast<int>(As<usbdevfs_setinterface>(data).interface));
     case USBDEVFS_CLEAR_HALT:
     case USBDEVFS_RESETEP:
       return {};
@@ -196,72 +177,18 @@ UsbfsNode::Answer UsbfsNode::Dispatch(UMockdevIoctlClient* client, unsigned long
       return Submit(client, data);
     default:
       std::fprintf(stderr, "mocked usbfs: ioctl 0x%lx is not known\n", request);
-      return Fail(ENOTTY);
+      return Answer::Fail(ENOTTY);
   }
-}
-
-UsbfsNode::Answer UsbfsNode::GetDriver(UMockdevIoctlData* data) const {
-  auto& query = As<usbdevfs_getdriver>(data);
-  const int interface = static_cast<int>(query.interface);
-  const bool usbfs = faults_.claimed_by_other || claims_.count(interface) != 0;
-  if (!usbfs && bound_.count(interface) == 0) return Fail(ENODATA);
-  std::snprintf(query.driver, sizeof(query.driver), "%s", usbfs ? kUsbfs : kernel_driver_.c_str());
-  return {};
-}
-
-UsbfsNode::Answer UsbfsNode::ConnectOrDisconnect(UMockdevIoctlData* data) {
-  const auto& command = As<usbdevfs_ioctl>(data);
-  if (!HasInterface(command.ifno)) return Fail(EINVAL);
-  switch (static_cast<unsigned int>(command.ioctl_code)) {
-    case USBDEVFS_DISCONNECT:
-      return bound_.erase(command.ifno) != 0 ? Answer{} : Fail(ENODATA);
-    case USBDEVFS_CONNECT:
-      if (claims_.count(command.ifno) != 0 || bound_.count(command.ifno) != 0) return Fail(EBUSY);
-      if (kernel_driver_.empty()) return {};
-      bound_.insert(command.ifno);
-      return {1, 0};
-    default:
-      return Fail(ENOTTY);
-  }
-}
-
-UsbfsNode::Answer UsbfsNode::DisconnectAndClaim(UMockdevIoctlClient* client,
-                                                UMockdevIoctlData* data) {
-  const auto& claim = As<usbdevfs_disconnect_claim>(data);
-  const int interface = static_cast<int>(claim.interface);
-  if (!HasInterface(interface) || clock_.Monotonic() < arrived_ + faults_.claim_race) {
-    return Fail(EINVAL);
-  }
-  if (bound_.count(interface) != 0) {
-    const bool same = std::strncmp(claim.driver, kernel_driver_.c_str(), sizeof(claim.driver)) == 0;
-    if ((claim.flags & USBDEVFS_DISCONNECT_CLAIM_IF_DRIVER) != 0 && !same) return Fail(EBUSY);
-    if ((claim.flags & USBDEVFS_DISCONNECT_CLAIM_EXCEPT_DRIVER) != 0 && same) return Fail(EBUSY);
-    bound_.erase(interface);
-  }
-  return Claim(client, interface);
-}
-
-UsbfsNode::Answer UsbfsNode::Claim(UMockdevIoctlClient* client, int interface) {
-  if (clock_.Monotonic() < arrived_ + faults_.claim_race) return Fail(EINVAL);
-  if (!HasInterface(interface)) return Fail(ENOENT);
-  const auto owner = claims_.find(interface);
-  if (owner != claims_.end() && owner->second == client) return {};
-  if (owner != claims_.end() || faults_.claimed_by_other || bound_.count(interface) != 0) {
-    return Fail(EBUSY);
-  }
-  claims_[interface] = client;
-  return {};
 }
 
 UsbfsNode::Answer UsbfsNode::Release(UMockdevIoctlClient* client, int interface) {
-  const auto owner = claims_.find(interface);
-  if (owner == claims_.end() || owner->second != client) return Fail(EINVAL);
-  claims_.erase(owner);
-  if (gone_) return {};
+  const Answer released = claims_.Release(client, interface);
+  if (released.result < 0 || gone_) return released;
   // The kernel ends what is under way at the interface's endpoints.
   std::vector<uint64_t> ended;
   for (const auto& [id, urb] : pending_) {
-    if (InterfaceOfEndpoint(As<usbdevfs_urb>(urb.urb).endpoint) == interface) ended.push_back(id);
+    const uint8_t endpoint = As<usbdevfs_urb>(urb.urb).endpoint;
+    if (claims_.InterfaceOfEndpoint(endpoint) == interface) ended.push_back(id);
   }
   for (uint64_t id : ended) queue_.Cancel(clock_.Monotonic(), id, -ENOENT);
   CollectCompleted();
@@ -269,9 +196,10 @@ UsbfsNode::Answer UsbfsNode::Release(UMockdevIoctlClient* client, int interface)
 }
 
 UsbfsNode::Answer UsbfsNode::SetConfiguration(int configuration) {
-  if (!claims_.empty() || !bound_.empty()) return Fail(EBUSY);
+  if (claims_.claimed() || claims_.kernel_driver_bound()) return Answer::Fail(EBUSY);
   const UsbSetup setup = {.request = 9, .value = static_cast<uint16_t>(configuration)};
-  return model_.Control(clock_.Monotonic(), setup, {}).has_value() ? Answer{} : Fail(EINVAL);
+  return model_.Control(clock_.Monotonic(), setup, {}).has_value() ? Answer{}
+                                                                   : Answer::Fail(EINVAL);
 }
 
 UsbfsNode::Answer UsbfsNode::Reset() {
@@ -283,32 +211,20 @@ UsbfsNode::Answer UsbfsNode::Reset() {
   return {};
 }
 
-bool UsbfsNode::HasInterface(int interface) const { return interfaces_.count(interface) != 0; }
-
-std::optional<int> UsbfsNode::InterfaceOfEndpoint(uint8_t endpoint) const {
-  const auto found = interface_of_endpoint_.find(endpoint);
-  if (found == interface_of_endpoint_.end()) return std::nullopt;
-  return found->second;
-}
-
-UsbfsNode::Answer UsbfsNode::Use(UMockdevIoctlClient* client, int interface) {
-  return Claim(client, interface);
-}
-
 UsbfsNode::Answer UsbfsNode::Control(UMockdevIoctlClient* client, UMockdevIoctlData* data) {
   const auto& transfer = As<usbdevfs_ctrltransfer>(data);
   const UsbSetup setup = {transfer.bRequestType, transfer.bRequest, transfer.wValue,
                           transfer.wIndex, transfer.wLength};
   if ((setup.type & kRecipientMask) == kRecipientInterface &&
       (setup.type & kTypeMask) != kTypeVendor) {
-    const Answer use = Use(client, setup.index & 0xFF);
+    const Answer use = claims_.Use(client, setup.index & 0xFF);
     if (use.result < 0) return use;
   }
   g_autoptr(GObject) resolved =
       setup.length == 0 ? nullptr
                         : G_OBJECT(umockdev_ioctl_data_resolve(
                               data, offsetof(usbdevfs_ctrltransfer, data), setup.length, nullptr));
-  if (setup.length != 0 && resolved == nullptr) return Fail(EFAULT);
+  if (setup.length != 0 && resolved == nullptr) return Answer::Fail(EFAULT);
   auto* const buffer = reinterpret_cast<UMockdevIoctlData*>(resolved);
   const absl::Span<const uint8_t> out = setup.to_host() || buffer == nullptr
                                             ? absl::Span<const uint8_t>()
@@ -317,29 +233,29 @@ UsbfsNode::Answer UsbfsNode::Control(UMockdevIoctlClient* client, UMockdevIoctlD
                 {.id = kNoUrb, .setup = setup, .data = {out.begin(), out.end()}});
   // Control transfers are complete at once, and this is the only one without a URB.
   const std::optional<UsbCompletion> own = CollectCompleted();
-  if (own->status != 0) return Fail(-own->status);
+  if (own->status != 0) return Answer::Fail(-own->status);
   if (buffer != nullptr) std::copy(own->data.begin(), own->data.end(), buffer->data);
   return {static_cast<long>(own->actual), 0};
 }
 
 UsbfsNode::Answer UsbfsNode::Submit(UMockdevIoctlClient* client, UMockdevIoctlData* data) {
   const auto& urb = As<usbdevfs_urb>(data);
-  if (urb.buffer_length < 0 || urb.buffer_length > kMaxTransfer) return Fail(EINVAL);
+  if (urb.buffer_length < 0 || urb.buffer_length > kMaxTransfer) return Answer::Fail(EINVAL);
   const size_t size = static_cast<size_t>(urb.buffer_length);
   g_autoptr(GObject) resolved = size == 0
                                     ? nullptr
                                     : G_OBJECT(umockdev_ioctl_data_resolve(
                                           data, offsetof(usbdevfs_urb, buffer), size, nullptr));
-  if (size != 0 && resolved == nullptr) return Fail(EFAULT);
+  if (size != 0 && resolved == nullptr) return Answer::Fail(EFAULT);
   auto* const buffer = reinterpret_cast<UMockdevIoctlData*>(resolved);
   UsbTransfer transfer = {.id = next_id_++};
   if (urb.type == USBDEVFS_URB_TYPE_CONTROL) {
-    if (size < kSetupSize) return Fail(EINVAL);
+    if (size < kSetupSize) return Answer::Fail(EINVAL);
     transfer.setup = SetupFrom(buffer->data);
-    if (transfer.setup.length > size - kSetupSize) return Fail(EINVAL);
+    if (transfer.setup.length > size - kSetupSize) return Answer::Fail(EINVAL);
     if ((transfer.setup.type & kRecipientMask) == kRecipientInterface &&
         (transfer.setup.type & kTypeMask) != kTypeVendor) {
-      const Answer use = Use(client, transfer.setup.index & 0xFF);
+      const Answer use = claims_.Use(client, transfer.setup.index & 0xFF);
       if (use.result < 0) return use;
     }
     if (!transfer.setup.to_host()) {
@@ -347,9 +263,9 @@ UsbfsNode::Answer UsbfsNode::Submit(UMockdevIoctlClient* client, UMockdevIoctlDa
       transfer.data.assign(begin, begin + transfer.setup.length);
     }
   } else if (urb.type == USBDEVFS_URB_TYPE_BULK || urb.type == USBDEVFS_URB_TYPE_INTERRUPT) {
-    const std::optional<int> interface = InterfaceOfEndpoint(urb.endpoint);
-    if (!interface.has_value()) return Fail(ENOENT);
-    const Answer use = Use(client, *interface);
+    const std::optional<int> interface = claims_.InterfaceOfEndpoint(urb.endpoint);
+    if (!interface.has_value()) return Answer::Fail(ENOENT);
+    const Answer use = claims_.Use(client, *interface);
     if (use.result < 0) return use;
     transfer.endpoint = urb.endpoint;
     transfer.zero_packet = (urb.flags & USBDEVFS_URB_ZERO_PACKET) != 0;
@@ -358,7 +274,7 @@ UsbfsNode::Answer UsbfsNode::Submit(UMockdevIoctlClient* client, UMockdevIoctlDa
       transfer.data.assign(buffer->data, buffer->data + size);
     }
   } else {
-    return Fail(EINVAL);
+    return Answer::Fail(EINVAL);
   }
   pending_[transfer.id] = {
       client, static_cast<UMockdevIoctlData*>(g_object_ref(data)),
@@ -375,7 +291,7 @@ UsbfsNode::Answer UsbfsNode::Discard(UMockdevIoctlClient* client, unsigned long 
     CollectCompleted();
     return {};
   }
-  return Fail(EINVAL);
+  return Answer::Fail(EINVAL);
 }
 
 UsbfsNode::Answer UsbfsNode::Reap(UMockdevIoctlClient* client, UMockdevIoctlData* argument) {
@@ -384,11 +300,11 @@ UsbfsNode::Answer UsbfsNode::Reap(UMockdevIoctlClient* client, UMockdevIoctlData
                    [client](const Reapable& reapable) { return reapable.urb.client == client; });
   if (found == reapable_.end()) {
     ++statistics_.useless_reaps;
-    return Fail(gone_ ? ENODEV : EAGAIN);
+    return Answer::Fail(gone_ ? ENODEV : EAGAIN);
   }
   g_autoptr(GObject) resolved =
       G_OBJECT(umockdev_ioctl_data_resolve(argument, 0, sizeof(void*), nullptr));
-  if (resolved == nullptr) return Fail(EFAULT);
+  if (resolved == nullptr) return Answer::Fail(EFAULT);
   Reapable reaped = std::move(*found);
   reapable_.erase(found);
   auto& urb = As<usbdevfs_urb>(reaped.urb.urb);
