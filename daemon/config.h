@@ -75,8 +75,8 @@ struct Config {
   absl::Duration replug_window = absl::Seconds(10);
   int max_replugs = 3;
   bool any_takes_used_boards = false;
-  int max_running = 0;                   // deployments at once; 0: no limit
-  int max_running_per_hub = 0;           // of boards at one USB hub; 0: no limit
+  int max_running = 0;                   // boards written to at once; 0: no limit
+  int max_running_per_hub = 0;           // of those, at one USB hub; 0: no limit
   pipeline::StepTimeouts timeouts;       // [pipeline]
   pipeline::BatchPortRules batch_ports;  // [batches]
   pipeline::ConfirmOptions confirm;      // [confirm]

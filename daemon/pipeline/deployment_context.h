@@ -70,6 +70,8 @@ struct DeploymentContext {
   esp::FlashPlan images;  // the bundle's regions, shared with other ports
   // From flash on: `images` and the board's own identity.
   esp::FlashPlan plan;
+  // Called once the board holds everything, verified. May be empty.
+  std::function<void()> verified;
   // From boot on.
   std::unique_ptr<identity::BootWatcher> watcher;
   // The board is there, but only from connect on can it be told which it is or what it does: with

@@ -29,6 +29,8 @@ struct Job {
   bool unused_boards_only = false;
   // Only the record is left: no board has to be there.
   bool needs_board = true;
+  // Something is to be written to its board yet, or to be verified there.
+  bool flashes = true;
   // Not to be given to a worker: its transaction, or its cancellation, is under way.
   bool held = true;
   // Its board may have been at the port when the daemon started. Set when it is given to a worker.

@@ -51,6 +51,7 @@ void SchedulerImpl::Fill(Job& job, const storage::Deployment& row) const {
   const bool parsed = details.ParseFromString(row.details);
   // Who tries it again means the board that is there.
   job.unused_boards_only = !row.batch_id.empty() && row.attempt == 1 && parsed && !details.bound();
+  job.flashes = !parsed || !IsVerified(details);
   job.needs_board = true;
   if (parsed && !job.port.empty()) {
     job.needs_board =
@@ -90,7 +91,7 @@ std::optional<SchedulerImpl::Place> SchedulerImpl::PickPlace(
     if (!job.port.empty() && board.port != job.port) continue;
     if (!board.present || !board.usable.ok()) continue;
     const Slot& slot = slots_[board.port];
-    if (!slot.idle() || !HasRoom(board, boards)) continue;
+    if (!slot.idle() || (job.flashes && !HasRoom(board, boards))) continue;
     if (job.unused_boards_only && board.arrival <= slot.used_arrival &&
         board.arrival != slot.allowed_arrival) {
       continue;
@@ -108,20 +109,17 @@ std::optional<SchedulerImpl::Place> SchedulerImpl::PickPlace(
 bool SchedulerImpl::HasRoom(const boards::BoardInfo& board,
                             const std::vector<boards::BoardInfo>& boards) const {
   const PipelineOptions& options = shared_.options;
-  const auto is_running = [this](const std::string& port) {
-    mutex_.AssertHeld();
-    const auto slot = slots_.find(port);
-    return slot != slots_.end() && slot->second.job != nullptr;
-  };
   if (options.max_running > 0) {
-    const auto running = std::count_if(slots_.begin(), slots_.end(), [](const auto& entry) {
-      return entry.second.job != nullptr;
-    });
-    if (running >= options.max_running) return false;
+    const auto flashing = std::count_if(slots_.begin(), slots_.end(),
+                                        [](const auto& entry) { return entry.second.flashing; });
+    if (flashing >= options.max_running) return false;
   }
   if (options.max_running_per_hub <= 0 || !board.usb.has_value()) return true;
   const auto at_hub = std::count_if(boards.begin(), boards.end(), [&](const auto& other) {
-    return other.usb.has_value() && other.usb->hub == board.usb->hub && is_running(other.port);
+    mutex_.AssertHeld();
+    const auto slot = slots_.find(other.port);
+    return other.usb.has_value() && other.usb->hub == board.usb->hub && slot != slots_.end() &&
+           slot->second.flashing;
   });
   return at_hub < options.max_running_per_hub;
 }
@@ -142,10 +140,12 @@ void SchedulerImpl::Dispatch() {
       Slot& slot = slots_[place->port];
       if (slot.worker == nullptr) {
         const std::string port = place->port;
-        slot.worker =
-            std::make_unique<Worker>(shared_, port, drain_, [this, port] { OnIdle(port); });
+        slot.worker = std::make_unique<Worker>(
+            shared_, port, drain_, [this, port] { OnVerified(port); },
+            [this, port] { OnIdle(port); });
       }
       slot.job = job;
+      slot.flashing = job->needs_board && job->flashes;
       slot.used_arrival = place->arrival;
       job->there_since_before = place->arrival <= slot.first_arrival;
       slot.worker->Give(job);
@@ -154,6 +154,15 @@ void SchedulerImpl::Dispatch() {
     waiting = static_cast<int>(queue_.size());
   }
   shared_.parts.metrics->SetDeploymentsQueued(waiting);
+}
+
+void SchedulerImpl::OnVerified(const std::string& port) {
+  {
+    absl::MutexLock lock(&mutex_);
+    slots_[port].flashing = false;
+  }
+  const PipelineOptions& options = shared_.options;
+  if (options.max_running > 0 || options.max_running_per_hub > 0) FindWork();
 }
 
 void SchedulerImpl::OnIdle(const std::string& port) {
@@ -168,6 +177,7 @@ void SchedulerImpl::OnIdle(const std::string& port) {
     slot.used_arrival = std::max(slot.used_arrival, slot.job->seen_arrival);
     const JobPtr job = std::move(slot.job);
     slot.job = nullptr;
+    slot.flashing = false;
     if (job->given_back) {
       // Its place is before those that came after it. This board is used now, so that it is not
       // asked again.

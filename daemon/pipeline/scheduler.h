@@ -72,7 +72,8 @@ struct PipelineOptions {
   // unplugged since, or one whose MAC the ledger knows from a success. Off: a finished product is
   // never overwritten by the next customer's order, unless that names its port.
   bool any_takes_used_boards = false;
-  // Deployments at once: in all, and of boards at one USB hub. 0: as many as there are ports.
+  // Boards that are written to at once: in all, and at one USB hub. 0: as many as there are ports.
+  // A deployment counts from its start to the end of verify.
   int max_running = 0;
   int max_running_per_hub = 0;
   BatchPortRules batch_ports;

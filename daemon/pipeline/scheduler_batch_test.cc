@@ -167,29 +167,6 @@ TEST_F(BatchTest, TheStationsRulesStandAboveItsPatterns) {
   EXPECT_THAT(ports, ElementsAre("p1", "p2"));
 }
 
-TEST_F(BatchTest, NoMoreRunAtOnceThanAllowed) {
-  options_.max_running = 2;
-  options_.max_running_per_hub = 1;
-  for (uint8_t i = 1; i <= 4; ++i) {
-    const std::string port = absl::StrCat("p", i);
-    registry_.AddPort(port);
-    registry_.SetUsb(port, {.hub = i <= 3 ? "1-1" : "1-2"});
-    Plug(port, i);
-  }
-  StartStation();
-  HoldAt("flash:enter");
-  const std::string id = Order(4);
-  AwaitHeld();
-
-  // One at each hub: the fourth board does not wait for the second.
-  ExpectNothingMore(id, 2);
-  EXPECT_FALSE(scheduler_->RunningOn("p1").empty());
-  EXPECT_FALSE(scheduler_->RunningOn("p4").empty());
-  Resume();
-  AwaitSucceeded(id, 4);
-  ExpectEachBoardOnce(id);
-}
-
 TEST_F(BatchTest, AnOrderOfItsOwnGoesFirst) {
   registry_.AddPort("p1");
   StartStation();

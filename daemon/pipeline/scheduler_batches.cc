@@ -62,7 +62,13 @@ bool SchedulerImpl::IsFreeForBatch(const boards::BoardInfo& board,
 }
 
 void SchedulerImpl::ServeBatches() {
-  const std::vector<boards::BoardInfo> boards = shared_.parts.boards->List();
+  std::vector<boards::BoardInfo> boards = shared_.parts.boards->List();
+  // Where not all can begin, who came first is first: a port that is fed quickly keeps none
+  // waiting.
+  std::stable_sort(boards.begin(), boards.end(),
+                   [](const boards::BoardInfo& a, const boards::BoardInfo& b) {
+                     return a.change_time < b.change_time;
+                   });
   const absl::StatusOr<std::vector<storage::Batch>> batches =
       shared_.parts.ledger->FindBatchesThatTakeBoards();
   if (!batches.ok()) {

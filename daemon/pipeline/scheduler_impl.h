@@ -82,6 +82,8 @@ class SchedulerImpl final : public Scheduler {
   struct Slot {
     std::unique_ptr<Worker> worker;
     JobPtr job;
+    // The job holds one of the places that max_running and max_running_per_hub give.
+    bool flashing = false;
     bool borrowed = false;      // by WithIdlePort
     uint64_t used_arrival = 0;  // the arrival whose board has been through a deployment
     // The first arrival of the daemon's time: its board may be at the port since before.
@@ -106,7 +108,8 @@ class SchedulerImpl final : public Scheduler {
   // Where `job` can run now.
   std::optional<Place> PickPlace(const Job& job, const std::vector<boards::BoardInfo>& boards)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Whether the limits on deployments at once let another one begin at the port of `board`.
+  // Whether the limits on boards that are written to at once let another one begin at the port of
+  // `board`.
   bool HasRoom(const boards::BoardInfo& board, const std::vector<boards::BoardInfo>& boards) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -125,6 +128,8 @@ class SchedulerImpl final : public Scheduler {
   bool TakeBoard(const storage::Batch& batch, const boards::BoardInfo& board)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // The job at `port` leaves its place to another one: its board only boots and confirms from here.
+  void OnVerified(const std::string& port) ABSL_LOCKS_EXCLUDED(mutex_);
   void OnIdle(const std::string& port) ABSL_LOCKS_EXCLUDED(mutex_);
   void BeginDrain() ABSL_LOCKS_EXCLUDED(mutex_);
 

@@ -51,6 +51,9 @@ v1::Step NextStep(DeploymentDetails& details);
 // Whether everything at the board is done and confirmed: only its record can be left.
 bool IsBoardDone(DeploymentDetails& details);
 
+// Whether the board holds everything, verified: nothing is written to it any more in this attempt.
+bool IsVerified(DeploymentDetails& details);
+
 // Whether the board's flash was touched, in this attempt or, unverified since, in an earlier one: a
 // deployment that ends so has a story to tell, and gets a record also when it was cancelled.
 bool WasWritten(DeploymentDetails& details);

@@ -164,7 +164,10 @@ class Runner {
     if (step == v1::STEP_IDENTIFY) {
       metrics.BoardIdentified(context_.clock().Monotonic() - connect_start_);
     }
-    if (step == v1::STEP_VERIFY) context_.details.set_half_written(false);
+    if (step == v1::STEP_VERIFY) {
+      context_.details.set_half_written(false);
+      if (context_.verified) context_.verified();
+    }
     if (step == v1::STEP_CONFIRM) {
       context_.details.set_deployed_at_us(absl::ToUnixMicros(context_.clock().Now()));
     }

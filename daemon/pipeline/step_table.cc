@@ -84,6 +84,10 @@ bool IsBoardDone(DeploymentDetails& details) {
   return IsFinished(RecordOf(details, v1::STEP_CONFIRM));
 }
 
+bool IsVerified(DeploymentDetails& details) {
+  return IsFinished(RecordOf(details, v1::STEP_VERIFY));
+}
+
 bool WasWritten(DeploymentDetails& details) {
   // An interruption sets the step back, but not what it has begun.
   return details.half_written() ||

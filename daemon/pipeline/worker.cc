@@ -52,10 +52,14 @@ absl::Duration SinceStart(const DeploymentContext& context) {
 }  // namespace
 
 Worker::Worker(const PipelineShared& shared, const std::string& port,
-               const base::Cancellation& drain, std::function<void()> idle)
-    : shared_(shared), port_(port), drain_(drain), idle_(std::move(idle)), thread_([this] {
-        Loop();
-      }) {}
+               const base::Cancellation& drain, std::function<void()> verified,
+               std::function<void()> idle)
+    : shared_(shared),
+      port_(port),
+      drain_(drain),
+      verified_(std::move(verified)),
+      idle_(std::move(idle)),
+      thread_([this] { Loop(); }) {}
 
 Worker::~Worker() {
   {
@@ -95,6 +99,7 @@ void Worker::Run(Job& job) {
   for (;;) {
     DeploymentContext context(shared_, job.row, port_, job.stop);
     context.there_since_before = job.there_since_before;
+    context.verified = verified_;
     context.Log(false, "the deployment runs");
     const RunOutcome outcome = RunSteps(context);
     job.seen_arrival = std::max(job.seen_arrival, context.session.arrival());

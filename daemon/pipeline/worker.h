@@ -18,10 +18,11 @@ namespace kiln::pipeline {
 // an end that is in the ledger. Owned by the scheduler, which gives it a job only when it has none.
 class Worker {
  public:
-  // `drain` ends waits that would otherwise go on until the ledger works again. `idle` is called on
-  // the worker's thread when a job is over. Nothing is owned.
+  // `drain` ends waits that would otherwise go on until the ledger works again. Called on the
+  // worker's thread: `verified` when nothing is written to the job's board any more, `idle` when a
+  // job is over. Nothing is owned.
   Worker(const PipelineShared& shared, const std::string& port, const base::Cancellation& drain,
-         std::function<void()> idle);
+         std::function<void()> verified, std::function<void()> idle);
   // Waits for the job at hand.
   ~Worker();
   Worker(const Worker&) = delete;
@@ -51,6 +52,7 @@ class Worker {
   const PipelineShared& shared_;
   const std::string port_;
   const base::Cancellation& drain_;
+  const std::function<void()> verified_;
   const std::function<void()> idle_;
 
   absl::Mutex mutex_;
