@@ -171,6 +171,12 @@ TEST_F(UsbStationFixture, NoJobCrossesOverWhenAHubWith32BoardsIsReset) {
     PlugBoard(name(board), static_cast<uint8_t>(board));
     Enumerate(name(board), topology(board), boards::FakeUsbTree::Cp2102(terminal(board)));
   }
+  // A busy machine serves so many threads late, on a clock that is ten times as fast.
+  options_.timeouts.connect = absl::Minutes(5);
+  options_.timeouts.identify = absl::Minutes(5);
+  options_.timeouts.confirm = absl::Minutes(5);
+  options_.timeouts.boot = absl::Minutes(5);
+  options_.replug_window = absl::Minutes(5);
   StartUsbStation();
   HoldAt("flash:half");
   std::vector<Deployment> rows;
