@@ -20,6 +20,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "simulator/usb/mock/mocked_attachment.h"
 #include "simulator/usb/mock/mocked_sysfs.h"
 #include "simulator/usb/mock/mocked_testbed.h"
 #include "simulator/usb/mock/usbfs_node.h"
@@ -30,7 +31,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kLastNumber = 127;  // of a device on a bus
 constexpr absl::Duration kLongWait = absl::Seconds(10);
 // For what a whole step of a deployment has to lead to.
 constexpr absl::Duration kStepWait = absl::Seconds(30);
@@ -49,7 +49,7 @@ bool IsBelow(const UsbTopology& place, absl::string_view hub) {
 MockedUsbBus::MockedUsbBus() : clock_(base::SystemClock()) {
   {
     absl::MutexLock lock(&plug_mutex_);
-    AddHubs(UsbTopology("1-1"));
+    hubs_.AddFor(UsbTopology("1-1"), testbed_);
   }
   thread_ = std::thread([this] { Run(); });
 }
@@ -74,14 +74,16 @@ MockedUsbBus::~MockedUsbBus() {
         [this] {
           plug_mutex_.AssertReaderHeld();
           return std::all_of(departed_.begin(), departed_.end(), [](const auto& attachment) {
-            return attachment->node->clients() == 0;
+            return attachment->node().clients() == 0;
           });
         },
         kLongWait);
   }
   DropDeparted();
   // umockdev still calls for those that the test has left open.
-  for (std::unique_ptr<Attachment>& attachment : departed_) attachment.release();
+  for (std::unique_ptr<MockedAttachment>& attachment : departed_) {
+    [[maybe_unused]] auto* lost = attachment.release();
+  }
 }
 
 // --- What happens on the bus ---
@@ -91,7 +93,7 @@ void MockedUsbBus::Plug(absl::string_view place, std::unique_ptr<UsbDeviceModel>
   absl::MutexLock plug_lock(&plug_mutex_);
   DropDeparted();
   const UsbTopology topology(place);
-  AddHubs(topology);
+  hubs_.AddFor(topology, testbed_);
   Slot* slot = nullptr;
   {
     absl::MutexLock lock(&mutex_);
@@ -124,7 +126,7 @@ void MockedUsbBus::CutOff(absl::string_view place) {
   absl::MutexLock lock(&mutex_);
   Slot& slot = SlotAt(place);
   ABSL_RAW_CHECK(slot.attachment != nullptr, "it is not on the bus");
-  slot.attachment->node->CutOff();
+  slot.attachment->node().CutOff();
 }
 
 void MockedUsbBus::Replug(absl::string_view place) {
@@ -182,16 +184,16 @@ void MockedUsbBus::LoseEvents(bool lose) {
 
 void MockedUsbBus::SetFaults(absl::string_view place, const MockedDeviceFaults& faults) {
   absl::MutexLock plug_lock(&plug_mutex_);
-  const Attachment* attachment = nullptr;
+  const MockedAttachment* attachment = nullptr;
   {
     absl::MutexLock lock(&mutex_);
     Slot& slot = SlotAt(place);
     slot.options.faults = faults;
     attachment = slot.attachment.get();
-    if (attachment != nullptr) attachment->node->SetFaults(faults);
+    if (attachment != nullptr) attachment->node().SetFaults(faults);
   }
   if (attachment != nullptr) {
-    testbed_.SetOpenable(attachment->node_path, !faults.permission_denied);
+    testbed_.SetOpenable(attachment->node_path(), !faults.permission_denied);
   }
 }
 
@@ -202,7 +204,7 @@ void MockedUsbBus::With(absl::string_view place,
   absl::MutexLock lock(&mutex_);
   Slot& slot = SlotAt(place);
   function(*slot.model);
-  if (slot.attachment != nullptr) slot.attachment->node->Advance();
+  if (slot.attachment != nullptr) slot.attachment->node().Advance();
   Notice(slot);
 }
 
@@ -246,13 +248,13 @@ std::optional<int> MockedUsbBus::DeviceNumber(absl::string_view place) {
   absl::MutexLock lock(&mutex_);
   const Slot& slot = SlotAt(place);
   if (slot.attachment == nullptr) return std::nullopt;
-  return slot.attachment->number;
+  return slot.attachment->number();
 }
 
 bool MockedUsbBus::Claimed(absl::string_view place) {
   absl::MutexLock lock(&mutex_);
   const Slot& slot = SlotAt(place);
-  return slot.attachment != nullptr && slot.attachment->node->claimed();
+  return slot.attachment != nullptr && slot.attachment->node().claimed();
 }
 
 bool MockedUsbBus::AwaitClaimed(absl::string_view place, bool claimed) {
@@ -262,7 +264,7 @@ bool MockedUsbBus::AwaitClaimed(absl::string_view place, bool claimed) {
       [this, place, claimed] {
         mutex_.AssertReaderHeld();
         const Slot& slot = SlotAt(place);
-        return (slot.attachment != nullptr && slot.attachment->node->claimed()) == claimed;
+        return (slot.attachment != nullptr && slot.attachment->node().claimed()) == claimed;
       },
       kLongWait);
 }
@@ -270,21 +272,21 @@ bool MockedUsbBus::AwaitClaimed(absl::string_view place, bool claimed) {
 bool MockedUsbBus::KernelDriverBound(absl::string_view place) {
   absl::MutexLock lock(&mutex_);
   const Slot& slot = SlotAt(place);
-  return slot.attachment != nullptr && slot.attachment->node->kernel_driver_bound();
+  return slot.attachment != nullptr && slot.attachment->node().kernel_driver_bound();
 }
 
 UsbfsStatistics MockedUsbBus::statistics() {
   absl::MutexLock plug_lock(&plug_mutex_);
   absl::MutexLock lock(&mutex_);
   UsbfsStatistics all = past_statistics_;
-  const auto add = [&all](const Attachment& attachment) {
-    all.ioctls += attachment.node->statistics().ioctls;
-    all.useless_reaps += attachment.node->statistics().useless_reaps;
+  const auto add = [&all](const MockedAttachment& attachment) {
+    all.ioctls += attachment.node().statistics().ioctls;
+    all.useless_reaps += attachment.node().statistics().useless_reaps;
   };
   for (const auto& [place, slot] : slots_) {
     if (slot->attachment != nullptr) add(*slot->attachment);
   }
-  for (const std::unique_ptr<Attachment>& attachment : departed_) add(*attachment);
+  for (const std::unique_ptr<MockedAttachment>& attachment : departed_) add(*attachment);
   return all;
 }
 
@@ -296,64 +298,30 @@ MockedUsbBus::Slot& MockedUsbBus::SlotAt(absl::string_view place) {
   return *found->second;
 }
 
-void MockedUsbBus::AddHubs(const UsbTopology& place) {
-  const std::string root = absl::StrCat("usb", place.bus);
-  if (hubs_.emplace(root, 1).second) {
-    last_number_[place.bus] = 1;
-    testbed_.MakeNode(UsbNodePath(place.bus, 1));
-    testbed_.Add(DescribeRootHub(place.bus));
-  }
-  const std::string parent = place.parent();
-  if (parent.empty() || hubs_.count(parent) != 0) return;
-  const UsbTopology hub(parent);
-  AddHubs(hub);
-  const int number = NextNumber(place.bus);
-  hubs_[parent] = number;
-  testbed_.MakeNode(UsbNodePath(place.bus, number));
-  testbed_.Add(DescribeHub(hub, number));
-}
-
-int MockedUsbBus::NextNumber(int bus) {
-  std::vector<int> used;
-  for (const auto& [place, number] : hubs_) used.push_back(number);
-  for (const std::unique_ptr<Attachment>& attachment : departed_) {
-    used.push_back(attachment->number);
-  }
-  absl::MutexLock lock(&mutex_);
-  for (const auto& [place, slot] : slots_) {
-    if (slot->attachment != nullptr) used.push_back(slot->attachment->number);
-  }
-  int& number = last_number_[bus];
-  do {
-    number = number == kLastNumber ? 2 : number + 1;
-  } while (std::find(used.begin(), used.end(), number) != used.end());
-  return number;
-}
-
 void MockedUsbBus::Attach(Slot& slot) {
   {
     absl::MutexLock lock(&mutex_);
     if (!slot.model->on_bus()) return;
   }
-  const int number = NextNumber(slot.place.bus);
-  auto attachment = std::make_unique<Attachment>();
-  attachment->bus = this;
-  attachment->slot = &slot;
-  attachment->number = number;
-  attachment->node_path = UsbNodePath(slot.place.bus, number);
-  const std::string path = testbed_.PathOf(attachment->node_path);
+  const int bus = slot.place.bus;
+  const int number = hubs_.TakeNumber(bus);
+  const std::string path = testbed_.PathOf(UsbNodePath(bus, number));
   fs::create_directories(fs::path(path).parent_path());
+  const std::string& driver = slot.options.kernel_driver;
+  std::unique_ptr<MockedAttachment> attachment;
   std::string description;
   {
     absl::MutexLock lock(&mutex_);
-    attachment->node = std::make_unique<UsbfsNode>(path, *slot.model, clock_,
-                                                   slot.options.kernel_driver, slot.options.faults);
-    description = DescribeUsbDevice(slot.place, number, *slot.model, slot.options.kernel_driver);
+    auto node = std::make_unique<UsbfsNode>(path, *slot.model, clock_, driver, slot.options.faults);
+    attachment =
+        std::make_unique<MockedAttachment>(mutex_, bus, number, std::move(node), [this, &slot] {
+          mutex_.AssertHeld();
+          Notice(slot);
+        });
+    description = DescribeUsbDevice(slot.place, number, *slot.model, driver);
   }
-  testbed_.SetOpenable(attachment->node_path, !slot.options.faults.permission_denied);
-  attachment->handler = umockdev_ioctl_base_new();
-  g_signal_connect(attachment->handler, "handle-ioctl", G_CALLBACK(OnIoctl), attachment.get());
-  testbed_.AttachIoctl(attachment->node_path, attachment->handler);
+  testbed_.SetOpenable(attachment->node_path(), !slot.options.faults.permission_denied);
+  testbed_.AttachIoctl(attachment->node_path(), attachment->handler());
   {
     absl::MutexLock lock(&mutex_);
     slot.attachment = std::move(attachment);
@@ -364,66 +332,44 @@ void MockedUsbBus::Attach(Slot& slot) {
 }
 
 void MockedUsbBus::Detach(Slot& slot) {
-  std::unique_ptr<Attachment> attachment;
+  std::unique_ptr<MockedAttachment> attachment;
   {
     absl::MutexLock lock(&mutex_);
     attachment = std::move(slot.attachment);
     if (attachment == nullptr) return;
-    attachment->node->Disconnect();
-    attachment->slot = nullptr;
+    attachment->Disconnect();
   }
   UpdateTty(slot);
-  for (int interface : attachment->node->interfaces()) {
+  for (int interface : attachment->node().interfaces()) {
     testbed_.Remove(absl::StrCat(slot.place.devpath(), "/", slot.place.name, ":1.", interface));
   }
   testbed_.Remove(slot.place.devpath());
   std::error_code error;
-  fs::remove(testbed_.PathOf(attachment->node_path), error);
+  fs::remove(testbed_.PathOf(attachment->node_path()), error);
   departed_.push_back(std::move(attachment));
 }
 
 void MockedUsbBus::DropDeparted() {
-  std::vector<std::unique_ptr<Attachment>> closed;
+  std::vector<std::unique_ptr<MockedAttachment>> closed;
   {
     absl::MutexLock lock(&mutex_);
-    for (std::unique_ptr<Attachment>& attachment : departed_) {
-      if (attachment->node->clients() != 0) continue;
-      past_statistics_.ioctls += attachment->node->statistics().ioctls;
-      past_statistics_.useless_reaps += attachment->node->statistics().useless_reaps;
+    for (std::unique_ptr<MockedAttachment>& attachment : departed_) {
+      if (attachment->node().clients() != 0) continue;
+      past_statistics_.ioctls += attachment->node().statistics().ioctls;
+      past_statistics_.useless_reaps += attachment->node().statistics().useless_reaps;
       closed.push_back(std::move(attachment));
     }
     departed_.erase(std::remove(departed_.begin(), departed_.end(), nullptr), departed_.end());
   }
-  for (std::unique_ptr<Attachment>& attachment : closed) DestroyAttachment(std::move(attachment));
-}
-
-void MockedUsbBus::DestroyAttachment(std::unique_ptr<Attachment> attachment) {
-  testbed_.DetachIoctl(attachment->node_path);
-  g_signal_handlers_disconnect_by_data(attachment->handler, attachment.get());
-  g_object_unref(attachment->handler);
-}
-
-gboolean MockedUsbBus::OnIoctl(UMockdevIoctlBase*, UMockdevIoctlClient* client, gpointer data) {
-  auto* const attachment = static_cast<Attachment*>(data);
-  MockedUsbBus& bus = *attachment->bus;
-  absl::MutexLock lock(&bus.mutex_);
-  // umockdev 0.17 has a signal for a client that has gone, but does not send it. It drops the
-  // object. (One whose opening was refused stays for ever, but says nothing.)
-  if (attachment->node->Greet(client)) g_object_weak_ref(G_OBJECT(client), OnClosed, attachment);
-  attachment->node->Handle(client);
-  if (attachment->slot != nullptr) bus.Notice(*attachment->slot);
-  return TRUE;
-}
-
-void MockedUsbBus::OnClosed(gpointer data, GObject* client) {
-  auto* const attachment = static_cast<Attachment*>(data);
-  absl::MutexLock lock(&attachment->bus->mutex_);
-  attachment->node->Vanished(reinterpret_cast<UMockdevIoctlClient*>(client));
+  for (const std::unique_ptr<MockedAttachment>& attachment : closed) {
+    testbed_.DetachIoctl(attachment->node_path());
+    hubs_.FreeNumber(attachment->bus(), attachment->number());
+  }
 }
 
 bool MockedUsbBus::TtyWanted(const Slot& slot) {
   return !slot.options.tty.empty() && slot.attachment != nullptr &&
-         slot.attachment->node->kernel_driver_bound();
+         slot.attachment->node().kernel_driver_bound();
 }
 
 void MockedUsbBus::UpdateTty(Slot& slot) {
@@ -469,7 +415,7 @@ void MockedUsbBus::Run() {
       for (const auto& [place, slot] : slots_) {
         if (slot->pulled || slot->model == nullptr) continue;
         if (slot->attachment != nullptr) {
-          slot->attachment->node->Advance();
+          slot->attachment->node().Advance();
         } else {
           slot->model->Advance(clock_.Monotonic());
         }

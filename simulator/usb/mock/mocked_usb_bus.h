@@ -1,8 +1,6 @@
 #ifndef KILN_SIMULATOR_USB_MOCK_MOCKED_USB_BUS_H_
 #define KILN_SIMULATOR_USB_MOCK_MOCKED_USB_BUS_H_
 
-#include <umockdev.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -18,6 +16,8 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "simulator/usb/mock/mocked_attachment.h"
+#include "simulator/usb/mock/mocked_hubs.h"
 #include "simulator/usb/mock/mocked_sysfs.h"
 #include "simulator/usb/mock/mocked_testbed.h"
 #include "simulator/usb/mock/usbfs_node.h"
@@ -91,37 +91,21 @@ class MockedUsbBus {
   UsbfsStatistics statistics();
 
  private:
-  // One enumeration of a device: from its arrival under a number to its departure.
-  struct Slot;
-  struct Attachment {
-    MockedUsbBus* bus;
-    Slot* slot;  // null once it has departed
-    int number;
-    std::string node_path;
-    std::unique_ptr<UsbfsNode> node;
-    UMockdevIoctlBase* handler = nullptr;
-  };
+  // A place with a device plugged in.
   struct Slot {
     UsbTopology place;
     std::unique_ptr<UsbDeviceModel> model;
     MockedDeviceOptions options;
-    std::unique_ptr<Attachment> attachment;  // null while it is not on the bus
-    uint64_t times_left = 0;                 // of the model, as far as it has been shown
-    bool pull_requested = false;             // by a fault of its board
+    std::unique_ptr<MockedAttachment> attachment;  // null while it is not on the bus
+    uint64_t times_left = 0;                       // of the model, as far as it has been shown
+    bool pull_requested = false;                   // by a fault of its board
     bool pulled = false;
     bool tty_shown = false;
   };
 
-  static gboolean OnIoctl(UMockdevIoctlBase*, UMockdevIoctlClient* client, gpointer attachment);
-  static void OnClosed(gpointer attachment, GObject* client);
-
-  void AddHubs(const UsbTopology& place) ABSL_EXCLUSIVE_LOCKS_REQUIRED(plug_mutex_);
-  int NextNumber(int bus) ABSL_EXCLUSIVE_LOCKS_REQUIRED(plug_mutex_);
   void Attach(Slot& slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(plug_mutex_);
   void Detach(Slot& slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(plug_mutex_);
   void DropDeparted() ABSL_EXCLUSIVE_LOCKS_REQUIRED(plug_mutex_);
-  void DestroyAttachment(std::unique_ptr<Attachment> attachment)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(plug_mutex_);
   Slot& SlotAt(absl::string_view place) ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
   // Moves what is due, on a thread of its own: adapters' timers, boards' words, and devices that
@@ -137,13 +121,12 @@ class MockedUsbBus {
 
   base::Clock& clock_;
 
-  // Held while the bus changes, also while umockdev is called, whose thread calls OnIoctl: never
-  // with mutex_ held.
+  // Held while the bus changes, also while umockdev is called, whose thread takes mutex_ to answer:
+  // never with mutex_ held.
   absl::Mutex plug_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
-  std::map<std::string, int> hubs_ ABSL_GUARDED_BY(plug_mutex_);  // their numbers, by place
-  std::map<int, int> last_number_ ABSL_GUARDED_BY(plug_mutex_);
+  MockedHubs hubs_ ABSL_GUARDED_BY(plug_mutex_);
   // Gone from the bus, but perhaps still open.
-  std::vector<std::unique_ptr<Attachment>> departed_ ABSL_GUARDED_BY(plug_mutex_);
+  std::vector<std::unique_ptr<MockedAttachment>> departed_ ABSL_GUARDED_BY(plug_mutex_);
 
   // Guards the models and nodes. Slots come and go with both mutexes held.
   absl::Mutex mutex_;
