@@ -14,6 +14,7 @@
 #include "daemon/api/caller.h"
 #include "daemon/api/import_stream.h"
 #include "daemon/api/methods.h"
+#include "daemon/api/resource_name.h"
 #include "daemon/api/rpc_error.h"
 #include "daemon/pipeline/messages.h"
 #include "errors/error.h"
@@ -102,6 +103,9 @@ absl::Status BuildStream::Begin(const v1::BuildBundleRequest& request) {
   build.title = request.title();
   build.version = request.version();
   build.use_cache = !request.ignore_cache();
+  if (!request.base_bundle().empty()) {
+    ASSIGN_OR_RETURN(build.base_bundle, BundleIdOf(request.base_bundle(), "base_bundle"));
+  }
   const bool posted = parts_.builds->Post(
       [stream = shared_from_this(), build = std::move(build)] { stream->Build(build); });
   if (!posted) {

@@ -79,6 +79,16 @@ TEST_F(BuildBundleTest, WhatWasThereIsNoNewEvent) {
   EXPECT_EQ(BundleEvents(), 0);
 }
 
+TEST_F(BuildBundleTest, ABundleToStandOnIsNamedAsBundlesAre) {
+  v1::BuildBundleRequest request = Request("good");
+  request.set_base_bundle("bundles/0123abcd");
+  EXPECT_EQ(Build(request), "OK");
+  EXPECT_EQ(messages_.back().result().bundle().provenance().facts().at("base_bundle"), "0123abcd");
+
+  request.set_base_bundle("batches/0123abcd");
+  EXPECT_EQ(Build(request), "INVALID_ARGUMENT REQUEST_INVALID base_bundle");
+}
+
 TEST_F(BuildBundleTest, AFailureComesBehindTheOutput) {
   EXPECT_EQ(Build(Request("fails")), "FAILED_PRECONDITION BUILD_FAILED");
 

@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "daemon/esp/chip.h"
+#include "daemon/esp/image/nvs_value.h"
 
 namespace kiln::firmware {
 
@@ -37,8 +38,8 @@ struct Provenance {
 };
 
 // An immutable, content-addressed firmware. `id` is the SHA-256 of the
-// canonical manifest (chip, and offset, size and digest of every image), so the
-// same content has the same id wherever it is imported.
+// canonical manifest (chip, offset, size and digest of every image, and the NVS
+// values), so the same content has the same id wherever it is imported.
 struct Bundle {
   std::string id;
   std::string title;
@@ -46,6 +47,8 @@ struct Bundle {
   esp::Chip chip;
   std::vector<BundleImage> images;    // ascending, no overlap
   std::vector<Partition> partitions;  // as the partition table says
+  // What every board gets beside its identity; by namespace and key, each once.
+  std::vector<esp::NvsValue> nvs_values;
   Provenance provenance;
   bool retired = false;
   absl::Time create_time;

@@ -19,6 +19,7 @@
 #include "base/digest.h"
 #include "base/status_macros.h"
 #include "daemon/esp/chip.h"
+#include "daemon/esp/image/nvs_value.h"
 #include "daemon/firmware/bundle.h"
 #include "daemon/firmware/package_json.h"
 #include "nlohmann/json.hpp"
@@ -71,6 +72,14 @@ absl::StatusOr<Partition> DecodePartition(const json& value) {
   return partition;
 }
 
+absl::StatusOr<esp::NvsValue> DecodeNvsValue(const json& object) {
+  ASSIGN_OR_RETURN(const std::string nvs_namespace, Text(object, "namespace"));
+  ASSIGN_OR_RETURN(const std::string key, Text(object, "key"));
+  ASSIGN_OR_RETURN(const std::string type, Text(object, "type"));
+  ASSIGN_OR_RETURN(const std::string text, Text(object, "value"));
+  return esp::MakeNvsValue(nvs_namespace, key, type, text);
+}
+
 absl::StatusOr<Provenance> DecodeProvenance(const json& object) {
   Provenance provenance;
   ASSIGN_OR_RETURN(provenance.source_kind, Text(object, "source_kind"));
@@ -93,10 +102,15 @@ bool IsDigestText(absl::string_view text) {
          });
 }
 
-std::string BundleId(esp::Chip chip, const std::vector<BundleImage>& images) {
-  std::string canonical = absl::StrCat("kiln bundle 1\n", esp::TraitsOf(chip).name, "\n");
-  for (const BundleImage& image : images) {
+std::string BundleId(const Bundle& bundle) {
+  std::string canonical = absl::StrCat("kiln bundle 1\n", esp::TraitsOf(bundle.chip).name, "\n");
+  for (const BundleImage& image : bundle.images) {
     absl::StrAppendFormat(&canonical, "0x%08x %u %s\n", image.offset, image.size, image.sha256);
+  }
+  for (const esp::NvsValue& value : bundle.nvs_values) {
+    const std::string text = esp::NvsTextOf(value);
+    absl::StrAppend(&canonical, "nvs ", value.nvs_namespace, " ", value.key, " ",
+                    esp::NvsTypeOf(value), " ", text.size(), ":", text, "\n");
   }
   return base::HexOf(base::Sha256(base::AsBytes(canonical)));
 }
@@ -118,23 +132,31 @@ std::string EncodeManifest(const Bundle& bundle) {
                           {"size", partition.size},
                           {"flags", partition.flags}});
   }
-  const json manifest = {
-      {"format", kFormat},
-      {"id", bundle.id},
-      {"title", bundle.title},
-      {"version", bundle.version},
-      {"chip", std::string(esp::TraitsOf(bundle.chip).name)},
-      {"images", std::move(images)},
-      {"partitions", std::move(partitions)},
-      {"provenance",
-       {{"source_kind", bundle.provenance.source_kind},
-        {"source_name", bundle.provenance.source_name},
-        {"source_sha256", bundle.provenance.source_sha256},
-        {"facts",
-         bundle.provenance.facts.empty() ? json::object() : json(bundle.provenance.facts)}}},
-      {"retired", bundle.retired},
-      {"create_time",
-       absl::FormatTime(absl::RFC3339_full, bundle.create_time, absl::UTCTimeZone())}};
+  json manifest = {{"format", kFormat},
+                   {"id", bundle.id},
+                   {"title", bundle.title},
+                   {"version", bundle.version},
+                   {"chip", std::string(esp::TraitsOf(bundle.chip).name)},
+                   {"images", std::move(images)},
+                   {"partitions", std::move(partitions)},
+                   {"provenance",
+                    {{"source_kind", bundle.provenance.source_kind},
+                     {"source_name", bundle.provenance.source_name},
+                     {"source_sha256", bundle.provenance.source_sha256},
+                     {"facts", bundle.provenance.facts.empty() ? json::object()
+                                                               : json(bundle.provenance.facts)}}},
+                   {"retired", bundle.retired},
+                   {"create_time",
+                    absl::FormatTime(absl::RFC3339_full, bundle.create_time, absl::UTCTimeZone())}};
+  if (!bundle.nvs_values.empty()) {
+    json& values = manifest["nvs"] = json::array();
+    for (const esp::NvsValue& value : bundle.nvs_values) {
+      values.push_back({{"namespace", value.nvs_namespace},
+                        {"key", value.key},
+                        {"type", std::string(esp::NvsTypeOf(value))},
+                        {"value", esp::NvsTextOf(value)}});
+    }
+  }
   // Texts are clean UTF-8 already; the handler only makes sure that dump never throws.
   return manifest.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
 }
@@ -166,6 +188,12 @@ absl::StatusOr<Bundle> DecodeManifest(absl::string_view text) {
     ASSIGN_OR_RETURN(Partition partition, DecodePartition(value));
     bundle.partitions.push_back(std::move(partition));
   }
+  if (const json* values = FindArray(manifest, "nvs"); values != nullptr) {
+    for (const json& value : *values) {
+      ASSIGN_OR_RETURN(esp::NvsValue decoded, DecodeNvsValue(value));
+      bundle.nvs_values.push_back(std::move(decoded));
+    }
+  }
   ASSIGN_OR_RETURN(bundle.provenance, DecodeProvenance(*provenance));
   if (!manifest.contains("retired") || !manifest["retired"].is_boolean()) return Bad("no retired");
   bundle.retired = manifest["retired"].get<bool>();
@@ -174,7 +202,7 @@ absl::StatusOr<Bundle> DecodeManifest(absl::string_view text) {
   if (!absl::ParseTime(absl::RFC3339_full, time, &bundle.create_time, &error)) {
     return Bad(absl::StrCat("create_time: ", error));
   }
-  if (BundleId(bundle.chip, bundle.images) != bundle.id) return Bad("the content is not the id's");
+  if (BundleId(bundle) != bundle.id) return Bad("the content is not the id's");
   return bundle;
 }
 

@@ -3,11 +3,9 @@
 
 #include <cstddef>
 #include <string>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "daemon/esp/chip.h"
 #include "daemon/firmware/bundle.h"
 
 // The manifest of a stored bundle as JSON. Pure functions.
@@ -16,9 +14,9 @@ namespace kiln::firmware {
 
 inline constexpr size_t kMaxManifestBytes = size_t{4} << 20;
 
-// The bundle's id: the SHA-256, in hexadecimal, of the chip's name and every image's offset, size
-// and digest. `images` is ascending.
-std::string BundleId(esp::Chip chip, const std::vector<BundleImage>& images);
+// The bundle's id: the SHA-256, in hexadecimal, of the chip's name, every image's offset, size and
+// digest, and every NVS value. Reads nothing else of the bundle.
+std::string BundleId(const Bundle& bundle);
 
 std::string EncodeManifest(const Bundle& bundle);
 

@@ -76,7 +76,8 @@ Bundle MakeBundle(const Provenance& provenance, const ImportRequest& request,
                              .size = static_cast<uint32_t>(image.bytes.size()),
                              .sha256 = base::HexOf(base::Sha256(image.bytes))});
   }
-  bundle.id = BundleId(bundle.chip, bundle.images);
+  bundle.nvs_values = request.nvs_values;
+  bundle.id = BundleId(bundle);
   bundle.provenance = provenance;
   bundle.provenance.facts.insert(imported.facts.begin(), imported.facts.end());
   std::string project;
@@ -153,6 +154,24 @@ class DiskBundleStore final : public BundleStore {
     return ImportFirmware(imported, request, provenance, /*validate_only=*/false);
   }
 
+  absl::StatusOr<ImportOutcome> Derive(absl::string_view id, const ImportRequest& request,
+                                       const Provenance& provenance) override {
+    ASSIGN_OR_RETURN(Bundle bundle, Get(id));
+    if (bundle.retired) {
+      return MakeError(ErrorCode::kBundleRetired, absl::StrCat("bundle ", bundle.id));
+    }
+    bundle.nvs_values = request.nvs_values;
+    bundle.id = BundleId(bundle);
+    bundle.title = FirstNonEmpty({request.title, bundle.title});
+    bundle.version = FirstNonEmpty({request.version, bundle.version});
+    std::map<std::string, std::string> facts = provenance.facts;
+    facts.insert(bundle.provenance.facts.begin(), bundle.provenance.facts.end());
+    bundle.provenance = provenance;
+    bundle.provenance.facts = std::move(facts);
+    bundle.create_time = clock_.Now();
+    return Add(std::move(bundle), /*images=*/{}, /*validate_only=*/false);
+  }
+
   absl::StatusOr<Bundle> Get(absl::string_view id) const override {
     absl::MutexLock lock(&mutex_);
     return Find(id);
@@ -213,10 +232,20 @@ class DiskBundleStore final : public BundleStore {
                                                const ImportRequest& request,
                                                const Provenance& provenance, bool validate_only) {
     ASSIGN_OR_RETURN(const CheckedFirmware checked, CheckFirmware(imported, request.chip));
-    Bundle bundle = MakeBundle(provenance, request, imported, checked, clock_.Now());
+    return Add(MakeBundle(provenance, request, imported, checked, clock_.Now()), checked.images,
+               validate_only);
+  }
+
+  // `images` are those of the bundle, in its order; none when all of them are here.
+  absl::StatusOr<ImportOutcome> Add(Bundle bundle, absl::Span<const ImportedImage> images,
+                                    bool validate_only) {
+    if (!bundle.nvs_values.empty() && bundle.identity_partition() == nullptr) {
+      return MakeError(ErrorCode::kBundleInvalid,
+                       "there are values for NVS, and the partition table has no NVS partition");
+    }
     absl::MutexLock writer(&writer_mutex_);
     if (!validate_only) {
-      RETURN_IF_ERROR(Typed(Store(bundle, checked.images)));
+      RETURN_IF_ERROR(Typed(Store(bundle, images)));
     }
     absl::MutexLock lock(&mutex_);
     const auto existing = bundles_.find(bundle.id);

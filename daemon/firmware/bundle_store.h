@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "base/clock.h"
 #include "base/file_system.h"
+#include "daemon/esp/image/nvs_value.h"
 #include "daemon/firmware/bundle.h"
 
 namespace kiln::firmware {
@@ -27,6 +28,8 @@ struct ImportRequest {
   std::string title;    // empty: from the package
   std::string version;  // empty: from the package
   std::string chip;     // empty: from the images
+  // What every board is to get in its NVS partition; BundleInvalid where the bundle has none.
+  std::vector<esp::NvsValue> nvs_values;
 };
 
 class Package;
@@ -60,6 +63,10 @@ class BundleStore {
   virtual absl::StatusOr<ImportOutcome> ImportBuilt(const Package& package,
                                                     const ImportRequest& request,
                                                     const Provenance& provenance) = 0;
+  // The images of a bundle that is here, with the NVS values of `request` instead of its own. Facts
+  // come in addition to those of the bundle. BundleNotFound, BundleRetired.
+  virtual absl::StatusOr<ImportOutcome> Derive(absl::string_view id, const ImportRequest& request,
+                                               const Provenance& provenance) = 0;
   // By id or unique prefix of at least 8 digits. BundleNotFound.
   virtual absl::StatusOr<Bundle> Get(absl::string_view id) const = 0;
   // Newest first.

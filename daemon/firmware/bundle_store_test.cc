@@ -372,6 +372,49 @@ TEST_F(BundleStoreTest, FailsToOpenWithoutAWritableFolder) {
       errors::Is(BundleStore::Open(kRoot, full, clock_, {}).status(), ErrorCode::kDiskFull));
 }
 
+TEST_F(BundleStoreTest, DerivesABundleWithOtherValuesOfTheSameImages) {
+  const Bundle base = Import(IdfZip())->bundle;
+  const ImportRequest request = {.title = "Ward", .nvs_values = {{"app", "ward", "B"}}};
+  const Provenance provenance = {"template", "ward", std::string(64, 'a'), {{"k", "v"}}};
+  const auto outcome = store_->Derive(base.id, request, provenance);
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_FALSE(outcome->already_existed);
+  EXPECT_EQ(Listing("images").size(), base.images.size());
+
+  Reopen();
+  const auto derived = store_->Get(outcome->bundle.id);
+  ASSERT_TRUE(derived.ok()) << derived.status();
+  EXPECT_EQ(derived->nvs_values, request.nvs_values);
+  EXPECT_EQ(derived->title, "Ward");
+  EXPECT_EQ(derived->version, base.version);
+  EXPECT_EQ(derived->provenance.source_kind, "template");
+  EXPECT_EQ(derived->provenance.facts.at("k"), "v");
+  EXPECT_EQ(derived->provenance.facts.at("app_idf_version"), "v5.3.1");
+  EXPECT_TRUE(store_->Derive(derived->id, request, provenance)->already_existed);
+  EXPECT_EQ(store_->Derive(derived->id, {}, provenance)->bundle.id, base.id)
+      << "the values are replaced, not added to";
+
+  ASSERT_TRUE(store_->Retire(derived->id).ok());
+  EXPECT_TRUE(errors::Is(store_->Derive(derived->id, request, provenance).status(),
+                         ErrorCode::kBundleRetired));
+}
+
+TEST_F(BundleStoreTest, TakesNoValuesWhereTheyHaveNoPlace) {
+  esp::testing::TestFirmware firmware = BuildTestFirmware(Chip::kEsp32);
+  std::vector<esp::PartitionEntry> partitions = esp::testing::TestPartitions();
+  partitions.erase(partitions.begin());
+  firmware.partition_table = esp::testing::BuildTestPartitionTable(partitions);
+  const std::string package = BuildZip(IdfFiles(firmware));
+  const Bundle base = Import(package)->bundle;
+  ASSERT_EQ(base.identity_partition(), nullptr);
+  const ImportRequest request = {.file_name = "shop.zip", .nvs_values = {{"app", "ward", "B"}}};
+
+  EXPECT_TRUE(
+      errors::Is(store_->Import(package, request, false).status(), ErrorCode::kBundleInvalid));
+  EXPECT_TRUE(errors::Is(store_->Derive(base.id, request, {}).status(), ErrorCode::kBundleInvalid));
+  EXPECT_EQ(store_->List(true).size(), 1u);
+}
+
 TEST_F(BundleStoreTest, ServesReadersWhileImporting) {
   const Bundle bundle = Import(IdfZip())->bundle;
   std::vector<std::thread> threads;
@@ -394,29 +437,6 @@ TEST_F(BundleStoreTest, ServesReadersWhileImporting) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(store_->List(true).size(), 3u);
-}
-
-TEST(BundleManifestTest, ComesBackAsItWent) {
-  Bundle bundle;
-  bundle.title = "ร้านค้า \"1\"";
-  bundle.chip = Chip::kEsp32P4;
-  bundle.images = {{"app", 0x10000, 5, std::string(64, 'a')}};
-  bundle.partitions = {{"nvs", 1, 2, 0x9000, 0x5000, 1}};
-  bundle.provenance = {"esp-idf", "x.zip", std::string(64, 'b'), {{"a", "b"}}};
-  bundle.retired = true;
-  bundle.create_time = absl::FromUnixNanos(1234567890123456789);
-  bundle.id = BundleId(bundle.chip, bundle.images);
-  const auto decoded = DecodeManifest(EncodeManifest(bundle));
-  ASSERT_TRUE(decoded.ok()) << decoded.status();
-  EXPECT_EQ(EncodeManifest(*decoded), EncodeManifest(bundle));
-  EXPECT_EQ(decoded->create_time, bundle.create_time);
-  EXPECT_EQ(decoded->partitions[0].flags, 1u);
-}
-
-// The id is a promise to every ledger and record that names it.
-TEST(BundleManifestTest, KeepsItsIds) {
-  EXPECT_EQ(BundleId(Chip::kEsp32C3, {{"app", 0x10000, 5, std::string(64, 'a')}}),
-            "8889f78f8ae19100fe5a8eb97d214766411629d5681be137d2747155a17c4f27");
 }
 
 }  // namespace

@@ -5,13 +5,16 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "base/status_macros.h"
+#include "daemon/esp/image/nvs_value.h"
 #include "daemon/identity/nvs_partition.h"
 #include "daemon/identity/pattern.h"
 #include "daemon/identity/text.h"
@@ -52,8 +55,19 @@ const std::vector<NvsMapping>& MappingsOf(const IdentityOptions& options,
   return options.nvs.empty() ? defaults : options.nvs;
 }
 
-std::string PlaceOf(const NvsMapping& mapping) {
-  return absl::StrCat("NVS value ", mapping.nvs_namespace, ".", mapping.key);
+template <typename T>
+std::string PlaceOf(const T& mapping_or_value) {
+  return absl::StrCat("NVS value ", mapping_or_value.nvs_namespace, ".", mapping_or_value.key);
+}
+
+absl::Status Put(NvsPartition& partition, const esp::NvsValue& value) {
+  if (const auto* text = std::get_if<std::string>(&value.value)) {
+    return partition.PutString(value.nvs_namespace, value.key, *text);
+  }
+  if (const auto* number = std::get_if<int32_t>(&value.value)) {
+    return partition.PutInteger(value.nvs_namespace, value.key, *number);
+  }
+  return partition.PutInteger(value.nvs_namespace, value.key, std::get<uint8_t>(value.value));
 }
 
 absl::Status CheckMac(const std::string& mac) {
@@ -124,14 +138,15 @@ absl::StatusOr<std::string> MakeSsid(const IdentityOptions& options, const Custo
 
 absl::StatusOr<std::vector<uint8_t>> BuildIdentityPartition(
     const IdentityOptions& options, const Customer& customer, const Identity& identity,
-    const std::string& mac, const std::string& deployment_id, uint32_t size) {
+    const std::string& mac, const std::string& deployment_id,
+    absl::Span<const esp::NvsValue> values, uint32_t size) {
   RETURN_IF_ERROR(CheckMac(mac));
   auto partition = NvsPartition::Create(size);
   if (!partition.ok()) return errors::TypedAs(ErrorCode::kIdentityDoesNotFit, partition.status());
-  const PatternValues values = NvsValues(customer, identity, mac, deployment_id);
+  const PatternValues pattern_values = NvsValues(customer, identity, mac, deployment_id);
   const std::vector<NvsMapping> defaults = DefaultNvsMappings();
   for (const NvsMapping& mapping : MappingsOf(options, defaults)) {
-    const auto value = ExpandPattern(mapping.value, values);
+    const auto value = ExpandPattern(mapping.value, pattern_values);
     if (!value.ok()) {
       return MakeError(ErrorCode::kRequestInvalid,
                        absl::StrCat(PlaceOf(mapping), ": ", value.status().message()));
@@ -140,6 +155,10 @@ absl::StatusOr<std::vector<uint8_t>> BuildIdentityPartition(
         errors::TypedAs(ErrorCode::kIdentityDoesNotFit,
                         partition->PutString(mapping.nvs_namespace, mapping.key, *value)))
         << PlaceOf(mapping);
+  }
+  for (const esp::NvsValue& value : values) {
+    RETURN_IF_ERROR(errors::TypedAs(ErrorCode::kIdentityDoesNotFit, Put(*partition, value)))
+        << PlaceOf(value);
   }
   return partition->Image();
 }

@@ -6,7 +6,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "base/random.h"
+#include "daemon/esp/image/nvs_value.h"
 
 namespace kiln::identity {
 
@@ -63,10 +65,12 @@ absl::StatusOr<std::string> MakeSsid(const IdentityOptions& options, const Custo
                                      const std::string& mac);
 
 // The NVS partition image (size bytes, a multiple of 4096) that carries the
-// identity. IdentityDoesNotFit when it does not.
+// identity and, behind it, the `values` of the bundle. IdentityDoesNotFit when
+// it does not, or when a value has the place of another.
 absl::StatusOr<std::vector<uint8_t>> BuildIdentityPartition(
     const IdentityOptions& options, const Customer& customer, const Identity& identity,
-    const std::string& mac, const std::string& deployment_id, uint32_t size);
+    const std::string& mac, const std::string& deployment_id,
+    absl::Span<const esp::NvsValue> values, uint32_t size);
 
 }  // namespace kiln::identity
 

@@ -96,10 +96,32 @@ TEST(IdentityTest, RefusesOptionsThatCannotWork) {
 TEST(IdentityTest, TheDefaultPartitionEqualsTheOfficialGenerators) {
   const auto image =
       BuildIdentityPartition({}, Hospital(), {"SMC_ESP32_BGK001_BE01", "h7Kp2mQx9RtVwz"}, kMac,
-                             "0d9c6a52-6f0e-4a53-9f62-7a8f2f0f5a11", 0x5000);
+                             "0d9c6a52-6f0e-4a53-9f62-7a8f2f0f5a11", {}, 0x5000);
   ASSERT_TRUE(image.ok()) << image.status();
   EXPECT_EQ(base::HexOf(base::Sha256(*image)),
             "d6adabea538840efedeaa2838463bbeb624c34c1f86ab7382d877e630e3fce3b");
+}
+
+TEST(IdentityTest, TheValuesOfABundleFollowLiterally) {
+  const std::vector<esp::NvsValue> values = {{"app", "beeps", uint8_t{1}},
+                                             {"app", "interval", int32_t{-5}},
+                                             {"app", "ward", "{customer_id} ห้อง"}};
+  const auto image =
+      BuildIdentityPartition({}, Hospital(), {"SMC_ESP32_BGK001_BE01", "h7Kp2mQx9RtVwz"}, kMac,
+                             "0d9c6a52-6f0e-4a53-9f62-7a8f2f0f5a11", values, 0x5000);
+  ASSERT_TRUE(image.ok()) << image.status();
+  // As the official generator has it.
+  EXPECT_EQ(base::HexOf(base::Sha256(*image)),
+            "127386e5d0f84851171ea83ca390c914f129aeed0e9d482e2c1789f1ccd98449");
+}
+
+TEST(IdentityTest, AValueOfABundleNeverTakesTheIdentitysPlace) {
+  const std::vector<esp::NvsValue> values = {{"kiln", "ssid", "free-wifi"}};
+  const absl::Status status =
+      BuildIdentityPartition({}, Hospital(), {"s", "p"}, kMac, "d", values, 0x5000).status();
+
+  EXPECT_TRUE(errors::Is(status, ErrorCode::kIdentityDoesNotFit)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("NVS value kiln.ssid"));
 }
 
 TEST(IdentityTest, ValuesGoWhereTheMappingSays) {
@@ -107,8 +129,8 @@ TEST(IdentityTest, ValuesGoWhereTheMappingSays) {
   options.nvs = {{"smc", "ap_ssid", "{wifi_ssid}"},
                  {"smc", "who", "{customer_id}/{application_name}/{mac}/{mac4}"},
                  {"smc", "until", "{expiry_date}"}};
-  const auto image =
-      BuildIdentityPartition(options, Hospital(), {"the-ssid", "the-password"}, kMac, "d1", 0x3000);
+  const auto image = BuildIdentityPartition(options, Hospital(), {"the-ssid", "the-password"}, kMac,
+                                            "d1", {}, 0x3000);
   ASSERT_TRUE(image.ok()) << image.status();
   const std::string text(base::AsChars(*image));
   EXPECT_THAT(text, HasSubstr("the-ssid"));
@@ -120,7 +142,7 @@ TEST(IdentityTest, ValuesGoWhereTheMappingSays) {
 TEST(IdentityTest, APartitionThatIsTooSmallIsRefusedWithoutTheSecret) {
   for (const uint32_t size : {0u, 0x1000u, 0x2000u, 0x5800u}) {
     EXPECT_TRUE(
-        errors::Is(BuildIdentityPartition({}, Hospital(), {"s", "p"}, kMac, "d", size).status(),
+        errors::Is(BuildIdentityPartition({}, Hospital(), {"s", "p"}, kMac, "d", {}, size).status(),
                    ErrorCode::kIdentityDoesNotFit))
         << size;
   }
@@ -130,7 +152,7 @@ TEST(IdentityTest, APartitionThatIsTooSmallIsRefusedWithoutTheSecret) {
         {"n", "k" + std::to_string(i), std::string(3000, 'x') + "{wifi_password}"});
   }
   const absl::Status status =
-      BuildIdentityPartition(options, Hospital(), {"s", "the-password"}, kMac, "d", 0x6000)
+      BuildIdentityPartition(options, Hospital(), {"s", "the-password"}, kMac, "d", {}, 0x6000)
           .status();
   EXPECT_TRUE(errors::Is(status, ErrorCode::kIdentityDoesNotFit)) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr("NVS value n.k5"));

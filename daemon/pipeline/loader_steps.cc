@@ -118,7 +118,8 @@ absl::Status CompletePlan(DeploymentContext& context) {
   ASSIGN_OR_RETURN(
       std::vector<uint8_t> bytes,
       identity::BuildIdentityPartition(context.shared.options.identity, context.customer(),
-                                       identity, context.row.mac, context.row.id, partition->size));
+                                       identity, context.row.mac, context.row.id,
+                                       context.bundle.nvs_values, partition->size));
   context.plan = context.images;
   context.plan.push_back({.label = "identity",
                           .offset = partition->offset,

@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "base/safe_text.h"
 #include "daemon/esp/chip.h"
+#include "daemon/esp/image/nvs_value.h"
 #include "daemon/pipeline/details.pb.h"
 #include "daemon/pipeline/step.h"
 #include "errors/error.h"
@@ -222,6 +223,13 @@ v1::Bundle ToMessage(const firmware::Bundle& bundle) {
     out->set_size(partition.size);
   }
   message.set_total_bytes(bundle.total_bytes());
+  for (const esp::NvsValue& value : bundle.nvs_values) {
+    v1::NvsValue* out = message.add_nvs_values();
+    out->set_namespace_(value.nvs_namespace);
+    out->set_key(value.key);
+    out->set_type(std::string(esp::NvsTypeOf(value)));
+    out->set_value(esp::NvsTextOf(value));
+  }
   v1::Provenance* provenance = message.mutable_provenance();
   provenance->set_source_kind(bundle.provenance.source_kind);
   provenance->set_source_name(bundle.provenance.source_name);

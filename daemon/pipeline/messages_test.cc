@@ -99,7 +99,7 @@ TEST(MessagesTest, BoardStates) {
   EXPECT_EQ(ToMessage(board, "").failure().code(), "PORT_PERMISSION");
 }
 
-TEST(MessagesTest, BundlePartitionsHaveNames) {
+TEST(MessagesTest, BundlesTellTheirPartitionsAndValues) {
   firmware::Bundle bundle;
   bundle.id = "b1";
   bundle.chip = esp::Chip::kEsp32C3;
@@ -107,6 +107,7 @@ TEST(MessagesTest, BundlePartitionsHaveNames) {
   bundle.partitions = {{.label = "nvs", .type = 1, .subtype = 2},
                        {.label = "app1", .type = 0, .subtype = 0x11},
                        {.label = "own", .type = 0x40, .subtype = 7}};
+  bundle.nvs_values = {{"app", "ward", "A"}, {"app", "beeps", uint8_t{1}}};
   const v1::Bundle message = ToMessage(bundle);
   EXPECT_EQ(message.chip(), "ESP32-C3");
   EXPECT_EQ(message.total_bytes(), 5u);
@@ -115,6 +116,12 @@ TEST(MessagesTest, BundlePartitionsHaveNames) {
   EXPECT_EQ(message.partitions(2).type(), "0x40");
   EXPECT_EQ(message.partitions(2).subtype(), "0x07");
   EXPECT_EQ(message.state(), v1::Bundle::STATE_ACTIVE);
+  ASSERT_EQ(message.nvs_values_size(), 2);
+  EXPECT_EQ(message.nvs_values(0).namespace_(), "app");
+  EXPECT_EQ(message.nvs_values(0).key(), "ward");
+  EXPECT_EQ(message.nvs_values(0).value(), "A");
+  EXPECT_EQ(message.nvs_values(1).type(), "u8");
+  EXPECT_EQ(message.nvs_values(1).value(), "1");
 }
 
 TEST(MessagesTest, EventsKeepTheirBodyAndGetTheirNumber) {

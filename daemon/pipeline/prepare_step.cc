@@ -52,7 +52,8 @@ absl::Status RunPrepare(DeploymentContext& context) {
   ASSIGN_OR_RETURN(sample.wifi_ssid, identity::MakeSsid(options, context.customer(), kSomeMac));
   sample.wifi_password = std::string(static_cast<size_t>(options.password_length), 'x');
   RETURN_IF_ERROR(identity::BuildIdentityPartition(options, context.customer(), sample, kSomeMac,
-                                                   context.row.id, identity->size)
+                                                   context.row.id, context.bundle.nvs_values,
+                                                   identity->size)
                       .status());
   context.images.clear();
   const std::vector<ImagePiece> pieces = PiecesAround(context.bundle, *identity);

@@ -131,6 +131,21 @@ class BuilderTest(unittest.TestCase):
         self.assertNotEqual(self.result(station, folder)["bundle"]["id"], bundle["id"])
         self.assert_nothing_left(station)
 
+    def test_a_value_for_nvs_needs_no_build(self):
+        station = self.start()
+        folder = self.template()
+        built = self.result(station, folder)
+        began = time.monotonic()
+        _, messages, _ = self.build(station, folder, "--set", "ward=ห้อง 7")
+        seconds = time.monotonic() - began
+        print(f"the same images with another value: {seconds:.2f} s", file=sys.stderr)
+        self.assertEqual([m["stage"] for m in messages if "stage" in m], ["BUILD_STAGE_PREPARE"])
+        bundle = messages[-1]["result"]["bundle"]
+        self.assertNotEqual(bundle["id"], built["bundle"]["id"])
+        self.assertEqual(bundle["images"], built["bundle"]["images"])
+        values = bundle.get("nvs_values", bundle.get("nvsValues"))
+        self.assertEqual(values, [{"namespace": "greeter", "key": "ward", "type": "string", "value": "ห้อง 7"}])
+
     def test_a_compiler_error_is_shown(self):
         station = self.start()
         code, _, said = self.build(station, self.template(), "--set", "broken=true", check=False)

@@ -83,6 +83,40 @@ class DeployTest(unittest.TestCase):
         self.assertEqual(len(list((self.station.records / "failed").glob("*.json"))), 1)
 
 
+class TemplateTest(unittest.TestCase):
+    def setUp(self):
+        self.station = Station(["sim-0:esp32c3"])
+        self.addCleanup(self.station.close)
+        self.station.start()
+        self.template = self.station.home / "ward-sensor"
+        self.template.mkdir()
+        (self.template / "kiln-template.toml").write_text(
+            'title = "Ward sensor"\n[variables.ward]\ntype = "string"\n[variables.beeps]\ntype = "boolean"\ndefault = false\n')
+
+    def test_puts_values_on_a_finished_bundle_without_a_build(self):
+        base = self.station.make_bundle("esp32c3", 256 << 10)
+        first = self.station.await_end(self.station.order(base)["name"])
+        self.assertEqual(first["state"], "STATE_SUCCEEDED", first)
+
+        result = self.station.answers("firmware", "build", "--template", self.template, "--on", base[:12],
+                                      "--set", "ward=ห้อง 7 = ICU")[-1]["result"]
+        self.assertNotEqual(result["bundle"]["id"], base)
+        shown = self.station.answers("firmware", "show", result["bundle"]["id"])[0]
+        self.assertEqual([(value["key"], value["value"]) for value in shown["nvs_values"]],
+                         [("beeps", "0"), ("ward", "ห้อง 7 = ICU")])
+        second = self.station.await_end(self.station.order(shown["id"], "sim-0")["name"])
+        self.assertEqual(second["state"], "STATE_SUCCEEDED", second)
+        self.assertLess(int(second["flash"]["written_bytes"]), 64 << 10, "the images were on the board")
+
+    def test_refuses_what_it_cannot_do_in_words(self):
+        for arguments, says in ((["--set", "ward=7"], "platformio is not set"),
+                                (["--set", "ward=7", "--on", "0" * 64], "BUNDLE_NOT_FOUND"),
+                                (["--on", "0" * 64], "ward has no default and must be set")):
+            done = self.station.kiln("firmware", "build", "--template", self.template, *arguments, check=False)
+            self.assertNotEqual(done.returncode, 0, arguments)
+            self.assertIn(says, done.stdout + done.stderr)
+
+
 class RomLoaderTest(unittest.TestCase):
     def test_deploys_without_any_stub_file(self):
         station = Station(["sim-0:esp32c3"], stubs=False)

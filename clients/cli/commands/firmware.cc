@@ -156,6 +156,13 @@ int Show(Session& session, const std::string& id) {
                   image.label(), image.sha256().substr(0, 16)});
   }
   session.out() << table.Render();
+  if (bundle.nvs_values().empty()) return kExitOk;
+  Table values({"NVS", word(TextId::kType), word(TextId::kValue)});
+  for (const v1::NvsValue& value : bundle.nvs_values()) {
+    values.AddRow(
+        {absl::StrCat(value.namespace_(), ".", value.key()), value.type(), value.value()});
+  }
+  session.out() << values.Render();
   return kExitOk;
 }
 

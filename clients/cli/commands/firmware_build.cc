@@ -23,6 +23,7 @@ constexpr uint64_t kMaxTemplateBytes = uint64_t{16} << 20;
 
 struct BuildOptions {
   std::string folder;
+  std::string base_bundle;
   std::vector<std::string> values;  // "key=value"
   std::string title;
   std::string version;
@@ -60,6 +61,9 @@ int Build(Session& session, const BuildOptions& options) {
   request.set_title(options.title);
   request.set_version(options.version);
   request.set_ignore_cache(options.ignore_cache);
+  if (!options.base_bundle.empty()) {
+    request.set_base_bundle(ResourceName("bundles", options.base_bundle));
+  }
   for (const std::string& value : options.values) {
     const size_t equals = value.find('=');
     if (equals == std::string::npos) {
@@ -81,7 +85,7 @@ int Build(Session& session, const BuildOptions& options) {
   if (const grpc::Status status = reader->Finish(); !status.ok()) return session.Fail(status);
   if (session.options().json) return kExitOk;
   const v1::Bundle& bundle = result.bundle();
-  const TextId text = result.from_cache()        ? TextId::kBuiltBefore
+  const TextId text = result.from_cache()        ? TextId::kNothingToBuild
                       : result.already_existed() ? TextId::kAlreadyThere
                                                  : TextId::kBuilt;
   session.out() << session.texts().Format(
@@ -96,15 +100,18 @@ int Build(Session& session, const BuildOptions& options) {
 }  // namespace
 
 void AddFirmwareBuildCommand(CLI::App& firmware, Run& run) {
-  CLI::App* build = firmware.add_subcommand("build", "Build a bundle from a template project");
+  CLI::App* build =
+      firmware.add_subcommand("build", "Make a bundle of a template, with or without a build");
   const auto options = std::make_shared<BuildOptions>();
   build
       ->add_option("--template", options->folder,
-                   "Folder of a PlatformIO project with a kiln-template.toml")
+                   "Folder with a kiln-template.toml, and the PlatformIO project to build")
       ->required()
       ->check(CLI::ExistingDirectory);
   build->add_option("--set", options->values, "KEY=VALUE of the template; may be repeated")
       ->allow_extra_args(false);
+  build->add_option("--on", options->base_bundle,
+                    "Bundle whose images are used: build nothing, set values for NVS alone");
   build->add_option("--title", options->title, "Title instead of the template's own");
   build->add_option("--version", options->version, "Version instead of the template's own");
   build->add_flag("--rebuild", options->ignore_cache,

@@ -41,6 +41,9 @@ class FakeBuilder final : public firmware::Builder {
     }
     firmware::BuildOutcome outcome;
     outcome.bundle.id = std::string(64, 'a');
+    if (!request.base_bundle.empty()) {
+      outcome.bundle.provenance.facts["base_bundle"] = request.base_bundle;
+    }
     outcome.bundle.title = request.title;
     outcome.bundle.version = request.values.count("v") > 0 ? request.values.at("v") : "";
     outcome.bundle.chip = esp::Chip::kEsp32C3;

@@ -42,6 +42,10 @@ class FakeBundleStore final : public firmware::BundleStore {
                                                       const firmware::Provenance&) override {
     return absl::UnimplementedError("nothing is built here");
   }
+  absl::StatusOr<firmware::ImportOutcome> Derive(absl::string_view, const firmware::ImportRequest&,
+                                                 const firmware::Provenance&) override {
+    return absl::UnimplementedError("nothing is built here");
+  }
   absl::StatusOr<firmware::Bundle> Get(absl::string_view id) const override {
     absl::MutexLock lock(&mutex_);
     for (const firmware::Bundle& bundle : bundles_) {

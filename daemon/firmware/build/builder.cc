@@ -19,11 +19,10 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
-#include "base/digest.h"
 #include "base/status_macros.h"
+#include "daemon/firmware/build/build_cache.h"
 #include "daemon/firmware/build/template.h"
 #include "daemon/firmware/build/value_header.h"
-#include "daemon/firmware/bundle_manifest.h"
 #include "daemon/firmware/package.h"
 #include "daemon/firmware/package_json.h"
 #include "errors/error.h"
@@ -78,7 +77,11 @@ class PlatformioBuilder final : public Builder {
  public:
   PlatformioBuilder(const BuilderOptions& options, ChildRunner& children, BundleStore& bundles,
                     base::FileSystem& files)
-      : options_(options), children_(children), bundles_(bundles), files_(files) {}
+      : options_(options),
+        children_(children),
+        bundles_(bundles),
+        files_(files),
+        cache_(options.cache_directory, bundles, files) {}
 
   void RemoveLeftovers() {
     const auto names = files_.ListDirectory(options_.temp_directory);
@@ -93,50 +96,69 @@ class PlatformioBuilder final : public Builder {
   absl::StatusOr<BuildOutcome> Build(const BuildRequest& request, BuildListener& listener,
                                      const base::Cancellation& cancellation) override {
     listener.OnStage(BuildStage::kPrepare);
-    if (options_.platformio.empty()) {
-      return MakeError(ErrorCode::kBuilderUnavailable, "[builder] platformio is not set");
-    }
     auto opened = Package::Open(request.package, "template.zip", kTemplateLimits);
     if (!opened.ok() || !opened->is_zip()) {
       return MakeError(ErrorCode::kTemplateInvalid,
                        opened.ok() ? "not a zip" : std::string(opened.status().message()));
     }
     ASSIGN_OR_RETURN(const Template project, ReadTemplate(*opened));
-    ASSIGN_OR_RETURN(const std::vector<TemplateValue> values,
-                     ChooseValues(project, request.values));
+    ASSIGN_OR_RETURN(
+        const std::vector<TemplateValue> values,
+        ChooseValues(project, request.values,
+                     request.base_bundle.empty() ? Purpose::kBuild : Purpose::kFinishedBundle));
+    Order order;
+    order.import.file_name = request.name.empty() ? project.title : request.name;
+    order.import.title = request.title.empty() ? project.title : request.title;
+    order.import.version = request.version.empty() ? project.version : request.version;
+    order.import.nvs_values = NvsValuesOf(project, values);
+    order.provenance = {.source_kind = "template",
+                        .source_name = CleanText(BaseName(order.import.file_name)),
+                        .source_sha256 = project.sha256,
+                        .facts = {{"values_sha256", DigestOf(values)}}};
+    if (!request.base_bundle.empty()) {
+      ASSIGN_OR_RETURN(const Bundle base, bundles_.Get(request.base_bundle));
+      order.provenance.facts["base_bundle"] = base.id;
+      return Derive(base.id, order);
+    }
+
+    if (options_.platformio.empty()) {
+      return MakeError(
+          ErrorCode::kBuilderUnavailable,
+          "[builder] platformio is not set; values for NVS can be put on a bundle that "
+          "is there");
+    }
+    if (project.environment.empty()) {
+      return MakeError(ErrorCode::kTemplateInvalid,
+                       "there is no platformio.ini at the top, so nothing can be built; name the "
+                       "bundle that the values are for");
+    }
     ASSIGN_OR_RETURN(const std::string version, PlatformioVersion(cancellation));
-    const Inputs inputs = {.template_sha256 = project.sha256,
-                           .values_sha256 = DigestOf(values),
-                           .tools = absl::StrCat(version, InstalledTools())};
+    const std::vector<TemplateValue> compiled = ValuesFor(TemplateVariable::Place::kHeader, values);
+    const BuildInputs inputs = {.template_sha256 = project.sha256,
+                                .values_sha256 = DigestOf(compiled),
+                                .tools = absl::StrCat(version, InstalledTools())};
+    order.provenance.facts["platformio"] = version;
+    order.provenance.facts["tools"] = CleanText(InstalledTools(), 1000);
+    order.provenance.facts["environment"] = project.environment;
     if (request.use_cache) {
-      if (auto cached = FindCached(inputs); cached.ok()) {
-        return BuildOutcome{*std::move(cached), /*already_existed=*/true, /*from_cache=*/true};
+      if (const auto cached = cache_.Find(inputs); cached.ok()) {
+        return Derive(cached->id, order);
       }
     }
 
     ASSIGN_OR_RETURN(const std::string folder, MakeFolder());
     const auto remove_folder =
         absl::MakeCleanup([this, &folder] { files_.RemoveAll(folder).IgnoreError(); });
-    RETURN_IF_ERROR(Unpack(*opened, project, values, absl::StrCat(folder, "/project")));
+    RETURN_IF_ERROR(Unpack(*opened, project, compiled, absl::StrCat(folder, "/project")));
     listener.OnStage(BuildStage::kBuild);
     RETURN_IF_ERROR(RunPlatformio(folder, project.environment, listener, cancellation));
     RETURN_IF_ERROR(cancellation.Check());
     listener.OnStage(BuildStage::kImport);
     ASSIGN_OR_RETURN(const Package built,
                      Collect(absl::StrCat(folder, "/project/.pio/build/", project.environment)));
-    ImportRequest import;
-    import.file_name = request.name.empty() ? project.title : request.name;
-    import.title = request.title.empty() ? project.title : request.title;
-    import.version = request.version.empty() ? project.version : request.version;
-    const Provenance provenance = {.source_kind = "template",
-                                   .source_name = CleanText(BaseName(import.file_name)),
-                                   .source_sha256 = inputs.template_sha256,
-                                   .facts = {{"values_sha256", inputs.values_sha256},
-                                             {"platformio", version},
-                                             {"tools", CleanText(InstalledTools(), 1000)},
-                                             {"environment", project.environment}}};
-    ASSIGN_OR_RETURN(ImportOutcome outcome, bundles_.ImportBuilt(built, import, provenance));
-    Remember(inputs, outcome.bundle.id);
+    ASSIGN_OR_RETURN(ImportOutcome outcome,
+                     bundles_.ImportBuilt(built, order.import, order.provenance));
+    cache_.Remember(inputs, outcome.bundle.id);
     return BuildOutcome{std::move(outcome.bundle), outcome.already_existed, false};
   }
 
@@ -168,11 +190,17 @@ class PlatformioBuilder final : public Builder {
   }
 
  private:
-  struct Inputs {
-    std::string template_sha256;
-    std::string values_sha256;
-    std::string tools;
+  // What the bundle is to be, whoever makes its images.
+  struct Order {
+    ImportRequest import;
+    Provenance provenance;
   };
+
+  absl::StatusOr<BuildOutcome> Derive(const std::string& bundle_id, const Order& order) {
+    ASSIGN_OR_RETURN(ImportOutcome outcome,
+                     bundles_.Derive(bundle_id, order.import, order.provenance));
+    return BuildOutcome{std::move(outcome.bundle), outcome.already_existed, /*from_cache=*/true};
+  }
 
   ChildSpec SpecFor(const std::string& folder) const {
     ChildSpec spec;
@@ -248,31 +276,6 @@ class PlatformioBuilder final : public Builder {
       }
     }
     return absl::StrJoin(tools, ",");
-  }
-
-  std::string CachePath(const Inputs& inputs) const {
-    const std::string all = absl::StrCat("kiln build 1\n", inputs.template_sha256, "\n",
-                                         inputs.values_sha256, "\n", inputs.tools);
-    return absl::StrCat(options_.cache_directory, "/",
-                        base::HexOf(base::Sha256(base::AsBytes(all))));
-  }
-
-  // The bundle of the same inputs, unless it is gone or retired since.
-  absl::StatusOr<Bundle> FindCached(const Inputs& inputs) const {
-    ASSIGN_OR_RETURN(const std::string id, files_.ReadFile(CachePath(inputs), 64));
-    if (!IsDigestText(id)) return absl::NotFoundError("damaged");
-    ASSIGN_OR_RETURN(Bundle bundle, bundles_.Get(id));
-    if (bundle.retired) return absl::NotFoundError("retired");
-    return bundle;
-  }
-
-  // A build that cannot be remembered is built again; nothing is lost.
-  void Remember(const Inputs& inputs, const std::string& bundle_id) {
-    if (!files_.CreateDirectories(options_.cache_directory, kPrivateFolder).ok()) return;
-    files_
-        .WriteFileAtomically(CachePath(inputs), bundle_id, base::FileSystem::IfExists::kReplace,
-                             kFileMode)
-        .IgnoreError();
   }
 
   absl::StatusOr<std::string> MakeFolder() {
@@ -353,6 +356,7 @@ class PlatformioBuilder final : public Builder {
   ChildRunner& children_;
   BundleStore& bundles_;
   base::FileSystem& files_;
+  BuildCache cache_;
 
   absl::Mutex mutex_;
   std::string version_ ABSL_GUARDED_BY(mutex_);

@@ -39,6 +39,8 @@ struct BuildRequest {
   std::string title;    // empty: the template's
   std::string version;  // empty: the template's
   bool use_cache = true;
+  // A bundle whose images are taken instead of a build, by id or prefix; empty: build.
+  std::string base_bundle;
 };
 
 enum class BuildStage { kPrepare, kBuild, kImport };
@@ -55,13 +57,14 @@ class BuildListener {
 struct BuildOutcome {
   Bundle bundle;
   bool already_existed = false;
-  bool from_cache = false;
+  bool from_cache = false;  // nothing was built: the images were there
 };
 
-// Makes bundles of templates by PlatformIO: unpacks the template into a temporary folder, writes
-// the values into its headers, runs `pio run` under limits, imports what it made, and removes the
-// folder. The same template, values and tools give the bundle that is there. Thread-safe; owned by
-// main, used by the API on a thread of its own, for a build takes minutes.
+// Makes bundles of templates. Values for NVS are put beside images that are there: those of a
+// bundle that is named, or of an earlier build with the same compiled-in values. Otherwise
+// PlatformIO builds: the template is unpacked into a temporary folder, the values written into its
+// headers, `pio run` run under limits, what it made imported, and the folder removed. Thread-safe;
+// owned by main, used by the API on a thread of its own, for a build takes minutes.
 class Builder {
  public:
   // A template is source code.
@@ -72,8 +75,9 @@ class Builder {
                                          BundleStore& bundles, base::FileSystem& files);
   virtual ~Builder() = default;
 
-  // Errors: BuilderUnavailable, TemplateInvalid, TemplateValueInvalid, BuildFailed with the last
-  // lines of the output, BuildTimedOut, those of an import, and CANCELLED.
+  // Errors: TemplateInvalid, TemplateValueInvalid, those of an import, and CANCELLED; on a bundle
+  // BundleNotFound and BundleRetired; of a build BuilderUnavailable, BuildFailed with the last
+  // lines of the output, and BuildTimedOut.
   virtual absl::StatusOr<BuildOutcome> Build(const BuildRequest& request, BuildListener& listener,
                                              const base::Cancellation& cancellation) = 0;
   // Whether builds are possible; `message` says with what, or that they are off.

@@ -1,5 +1,6 @@
 #include "daemon/firmware/build/builder.h"
 
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "base/fake_clock.h"
 #include "base/fake_file_system.h"
+#include "daemon/esp/image/nvs_value.h"
 #include "daemon/esp/image/testing/image_builder.h"
 #include "daemon/firmware/build/fake_child_process.h"
 #include "daemon/firmware/testing/package_builder.h"
@@ -31,7 +33,8 @@ using Reason = ChildEnd::Reason;
 
 constexpr char kToml[] =
     "title = \"Hello\"\nversion = \"1.0\"\nenvironment = \"board\"\nheaders = [\"include/v.h\"]\n"
-    "[variables.greeting]\ntype = \"string\"\ndefault = \"hi\"\n";
+    "[variables.greeting]\ntype = \"string\"\nplace = \"header\"\ndefault = \"hi\"\n"
+    "[variables.ward]\ntype = \"string\"\ndefault = \"A\"\n";
 
 struct Heard final : BuildListener {
   void OnStage(BuildStage stage) override { stages.push_back(stage); }
@@ -200,6 +203,95 @@ TEST_F(BuilderTest, ARetiredBundleIsBuiltAgain) {
 
   ASSERT_TRUE(Build(Request()).ok());
   EXPECT_EQ(builds_, 2);
+}
+
+TEST_F(BuilderTest, ValuesForNvsAreNotBuilt) {
+  const auto first = Build(Request());
+  const auto second = Build(Request({{"ward", "B"}}));
+
+  ASSERT_TRUE(first.ok()) << first.status();
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ(builds_, 1);
+  EXPECT_THAT(header_, Not(HasSubstr("KILN_WARD")));
+  EXPECT_THAT(first->bundle.nvs_values, ElementsAre(esp::NvsValue{"app", "ward", "A"}));
+  EXPECT_THAT(second->bundle.nvs_values, ElementsAre(esp::NvsValue{"app", "ward", "B"}));
+  EXPECT_TRUE(second->from_cache);
+  EXPECT_FALSE(second->already_existed);
+  EXPECT_NE(second->bundle.id, first->bundle.id);
+  EXPECT_EQ(second->bundle.images.front().sha256, first->bundle.images.front().sha256);
+  EXPECT_NE(second->bundle.provenance.facts.at("values_sha256"),
+            first->bundle.provenance.facts.at("values_sha256"));
+  EXPECT_EQ(bundles_->List(false).size(), 2u);
+
+  const auto again = Build(Request({{"ward", "A"}}));
+  EXPECT_TRUE(again->already_existed);
+  EXPECT_EQ(again->bundle.id, first->bundle.id);
+}
+
+class FinishedBundleTest : public BuilderTest {
+ protected:
+  // On a station that cannot build, a bundle that came from elsewhere.
+  FinishedBundleTest() {
+    options_.platformio = "";
+    Recreate();
+    ImportRequest import;
+    import.file_name = "firmware.zip";
+    const auto outcome = bundles_->Import(
+        testing::BuildZip(
+            testing::PlatformioFiles(esp::testing::BuildTestFirmware(esp::Chip::kEsp32C3, 20000))),
+        import, /*validate_only=*/false);
+    EXPECT_TRUE(outcome.ok()) << outcome.status();
+    base_ = outcome->bundle;
+  }
+
+  BuildRequest OnBase(const std::string& toml, std::map<std::string, std::string> values = {}) {
+    BuildRequest request;
+    request.package = testing::BuildZip({{"kiln-template.toml", toml}});
+    request.name = "ward";
+    request.values = std::move(values);
+    request.base_bundle = base_.id.substr(0, 12);
+    return request;
+  }
+
+  static constexpr char kOnlyNvs[] =
+      "title = \"Ward\"\nnamespace = \"ward\"\n[variables.name]\ntype = \"string\"\n";
+  Bundle base_;
+};
+
+TEST_F(FinishedBundleTest, GetsTheValuesWithoutABuild) {
+  const auto outcome = Build(OnBase(kOnlyNvs, {{"name", "ห้อง 7"}}));
+
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_THAT(children_.runs(), IsEmpty());
+  EXPECT_FALSE(outcome->already_existed);
+  const Bundle& bundle = outcome->bundle;
+  EXPECT_THAT(bundle.nvs_values, ElementsAre(esp::NvsValue{"ward", "name", "ห้อง 7"}));
+  EXPECT_EQ(bundle.title, "Ward");
+  EXPECT_EQ(bundle.version, base_.version) << "the template names none";
+  EXPECT_EQ(bundle.images.size(), base_.images.size());
+  EXPECT_EQ(bundle.provenance.source_kind, "template");
+  EXPECT_EQ(bundle.provenance.facts.at("base_bundle"), base_.id);
+  EXPECT_TRUE(bundles_->Get(base_.id)->nvs_values.empty()) << "bundles never change";
+
+  EXPECT_TRUE(Build(OnBase(kOnlyNvs, {{"name", "ห้อง 7"}}))->already_existed);
+}
+
+TEST_F(FinishedBundleTest, RefusesWhatCannotBe) {
+  const std::map<std::string, std::string> name = {{"name", "7"}};
+  BuildRequest request = OnBase(kOnlyNvs, name);
+  request.base_bundle = "";
+  EXPECT_TRUE(errors::Is(Build(request).status(), ErrorCode::kBuilderUnavailable));
+  options_.platformio = "/opt/pio/bin/pio";
+  Recreate();
+  EXPECT_THAT(std::string(Build(request).status().message()), HasSubstr("no platformio.ini"));
+  request.base_bundle = std::string(64, '0');
+  EXPECT_TRUE(errors::Is(Build(request).status(), ErrorCode::kBundleNotFound));
+  request = Request({{"greeting", "compiled in"}});
+  request.base_bundle = base_.id;
+  EXPECT_TRUE(errors::Is(Build(request).status(), ErrorCode::kTemplateValueInvalid));
+  ASSERT_TRUE(bundles_->Retire(base_.id).ok());
+  EXPECT_TRUE(errors::Is(Build(OnBase(kOnlyNvs, name)).status(), ErrorCode::kBundleRetired));
+  EXPECT_EQ(bundles_->List(false).size(), 0u);
 }
 
 TEST_F(BuilderTest, AFailureShowsTheLastLines) {

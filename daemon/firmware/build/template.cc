@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <set>
@@ -29,6 +30,7 @@ namespace {
 
 using errors::ErrorCode;
 using errors::MakeError;
+using Place = TemplateVariable::Place;
 using Type = TemplateVariable::Type;
 
 constexpr size_t kMaxTemplateBytes = size_t{64} << 10;
@@ -37,6 +39,8 @@ constexpr absl::string_view kBuildFolder = ".pio/";
 constexpr size_t kMaxVariables = 100;
 constexpr size_t kMaxHeaders = 8;
 constexpr size_t kMaxNameBytes = 31;
+constexpr size_t kMaxNvsNameBytes = 15;
+constexpr char kDefaultNamespace[] = "app";
 constexpr size_t kMaxPatternBytes = 200;
 constexpr int64_t kMaxValueBytes = 1024;
 // What an int of C holds on every chip, without the value that has no literal.
@@ -44,11 +48,11 @@ constexpr int64_t kMaxInteger = std::numeric_limits<int32_t>::max();
 // RE2's own default is 8 MiB a pattern.
 constexpr int64_t kMaxPatternMemory = int64_t{1} << 20;
 
-bool IsName(absl::string_view name) {
+bool IsName(absl::string_view name, size_t max_bytes = kMaxNameBytes) {
   const auto is_allowed = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
   };
-  return !name.empty() && name.size() <= kMaxNameBytes && name[0] >= 'a' && name[0] <= 'z' &&
+  return !name.empty() && name.size() <= max_bytes && name[0] >= 'a' && name[0] <= 'z' &&
          std::all_of(name.begin(), name.end(), is_allowed);
 }
 
@@ -136,7 +140,8 @@ absl::StatusOr<TemplateValue> Check(const TemplateVariable& variable, const std:
   const auto wrong = [&variable](const auto&... parts) {
     return MakeError(ErrorCode::kTemplateValueInvalid, absl::StrCat(variable.name, " ", parts...));
   };
-  TemplateValue value = {.name = variable.name, .type = variable.type, .text = text};
+  TemplateValue value = {
+      .name = variable.name, .type = variable.type, .place = variable.place, .text = text};
   switch (variable.type) {
     case Type::kString: {
       if (text.size() > static_cast<size_t>(variable.max_bytes)) {
@@ -189,6 +194,15 @@ absl::StatusOr<TemplateVariable> ReadVariable(const std::string& name, const tom
   variable.name = name;
   const std::string type = reader.Text("type");
   variable.description = reader.Text("description");
+  const std::string place = reader.Text("place");
+  if (place == "header") {
+    variable.place = Place::kHeader;
+  } else if (!place.empty() && place != "nvs") {
+    reader.Complain("place", "must be \"nvs\" or \"header\"");
+  } else if (name.size() > kMaxNvsNameBytes) {
+    reader.Complain("place", absl::StrCat("is NVS, whose keys have at most ", kMaxNvsNameBytes,
+                                          " characters; the name has ", name.size()));
+  }
   if (type == "string") {
     variable.type = Type::kString;
     variable.max_bytes = reader.Integer("max_bytes", variable.max_bytes, 1, kMaxValueBytes);
@@ -225,7 +239,8 @@ std::string DigestOf(const Package& package) {
 
 absl::Status ReadHeaders(const Package& package, const toml::node* node, Reader& reader,
                          Template& project) {
-  const toml::array* headers = node == nullptr ? nullptr : node->as_array();
+  if (node == nullptr) return absl::OkStatus();
+  const toml::array* headers = node->as_array();
   if (headers == nullptr || headers->empty() || headers->size() > kMaxHeaders) {
     reader.Complain("headers", absl::StrCat("must list 1 to ", kMaxHeaders, " paths"));
     return reader.Finish();
@@ -250,9 +265,6 @@ absl::StatusOr<Template> ReadTemplate(const Package& package) {
   };
   const auto content = package.Find(kTemplateFile);
   if (!content.has_value()) return invalid("there is no ", kTemplateFile, " at the top");
-  if (!package.Find("platformio.ini").has_value()) {
-    return invalid("there is no platformio.ini at the top");
-  }
   // Else what is imported might be what lay there, and not what was built.
   for (const auto& [path, file] : package.files()) {
     if (absl::StartsWith(path, kBuildFolder)) {
@@ -274,8 +286,16 @@ absl::StatusOr<Template> ReadTemplate(const Package& package) {
   project.version = reader.Text("version");
   project.environment = reader.Text("environment", 60);
   if (project.title.empty()) reader.Complain("title", "is missing");
-  if (!RE2::FullMatch(project.environment, "[A-Za-z0-9][A-Za-z0-9_-]*")) {
+  const bool has_project = package.Find("platformio.ini").has_value();
+  if (has_project && !RE2::FullMatch(project.environment, "[A-Za-z0-9][A-Za-z0-9_-]*")) {
     reader.Complain("environment", "must name an environment of platformio.ini");
+  } else if (!has_project && !project.environment.empty()) {
+    reader.Complain("environment", "is of no use: there is no platformio.ini at the top");
+  }
+  project.nvs_namespace = reader.Text("namespace", kMaxNvsNameBytes);
+  if (project.nvs_namespace.empty()) project.nvs_namespace = kDefaultNamespace;
+  if (!IsName(project.nvs_namespace, kMaxNvsNameBytes)) {
+    reader.Complain("namespace", "must be lower-case letters, digits and underscores");
   }
   RETURN_IF_ERROR(ReadHeaders(package, reader.Take("headers"), reader, project));
   if (const toml::node* node = reader.Take("variables"); node != nullptr) {
@@ -285,6 +305,9 @@ absl::StatusOr<Template> ReadTemplate(const Package& package) {
     } else {
       for (const auto& [key, entry] : *variables) {
         ASSIGN_OR_RETURN(TemplateVariable variable, ReadVariable(std::string(key.str()), entry));
+        if (variable.place == Place::kHeader && project.headers.empty()) {
+          reader.Complain("headers", absl::StrCat("is missing: ", variable.name, " goes into one"));
+        }
         project.variables.push_back(std::move(variable));
       }
     }
@@ -297,12 +320,18 @@ absl::StatusOr<Template> ReadTemplate(const Package& package) {
 }
 
 absl::StatusOr<std::vector<TemplateValue>> ChooseValues(
-    const Template& project, const std::map<std::string, std::string>& chosen) {
+    const Template& project, const std::map<std::string, std::string>& chosen, Purpose purpose) {
   std::vector<TemplateValue> values;
   std::set<std::string> known;
   for (const TemplateVariable& variable : project.variables) {
     known.insert(variable.name);
     const auto found = chosen.find(variable.name);
+    if (purpose == Purpose::kFinishedBundle && variable.place == Place::kHeader) {
+      if (found == chosen.end()) continue;
+      return MakeError(ErrorCode::kTemplateValueInvalid,
+                       absl::StrCat(variable.name,
+                                    " is compiled in, and cannot be chosen for a finished bundle"));
+    }
     if (found == chosen.end() && !variable.default_value.has_value()) {
       return MakeError(ErrorCode::kTemplateValueInvalid,
                        absl::StrCat(variable.name, " has no default and must be set"));
@@ -319,6 +348,36 @@ absl::StatusOr<std::vector<TemplateValue>> ChooseValues(
     }
   }
   return values;
+}
+
+std::vector<TemplateValue> ValuesFor(TemplateVariable::Place place,
+                                     const std::vector<TemplateValue>& values) {
+  std::vector<TemplateValue> found;
+  std::copy_if(values.begin(), values.end(), std::back_inserter(found),
+               [place](const TemplateValue& value) { return value.place == place; });
+  return found;
+}
+
+std::vector<esp::NvsValue> NvsValuesOf(const Template& project,
+                                       const std::vector<TemplateValue>& values) {
+  std::vector<esp::NvsValue> found;
+  for (const TemplateValue& value : ValuesFor(Place::kNvs, values)) {
+    esp::NvsValue& nvs = found.emplace_back();
+    nvs.nvs_namespace = project.nvs_namespace;
+    nvs.key = value.name;
+    switch (value.type) {
+      case Type::kString:
+        nvs.value = value.text;
+        break;
+      case Type::kInteger:
+        nvs.value = static_cast<int32_t>(value.number);
+        break;
+      case Type::kBoolean:
+        nvs.value = static_cast<uint8_t>(value.is_set ? 1 : 0);
+        break;
+    }
+  }
+  return found;
 }
 
 std::string DigestOf(const std::vector<TemplateValue>& values) {

@@ -1,13 +1,16 @@
 #include "daemon/firmware/build/template.h"
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "daemon/esp/image/nvs_value.h"
 #include "errors/error.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -16,6 +19,7 @@ namespace kiln::firmware {
 namespace {
 
 using errors::ErrorCode;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr char kGood[] = R"(
@@ -27,6 +31,7 @@ headers = ["include/kiln_values.h"]
 [variables.greeting]
 type = "string"
 description = "What it says"
+place = "header"
 max_bytes = 40
 default = "สวัสดี"
 
@@ -42,6 +47,7 @@ default = 60
 
 [variables.beeps]
 type = "boolean"
+place = "nvs"
 default = false
 )";
 
@@ -59,11 +65,15 @@ TEST(TemplateTest, ReadsWhatMayBeChosen) {
   EXPECT_EQ(project->title, "Hello");
   EXPECT_EQ(project->version, "1.2.0");
   EXPECT_EQ(project->environment, "board");
-  EXPECT_THAT(project->headers, ::testing::ElementsAre("include/kiln_values.h"));
+  EXPECT_THAT(project->headers, ElementsAre("include/kiln_values.h"));
   ASSERT_EQ(project->variables.size(), 4u);
+  EXPECT_EQ(project->nvs_namespace, "app");
   EXPECT_EQ(project->variables[0].name, "beeps");
+  EXPECT_EQ(project->variables[0].place, TemplateVariable::Place::kNvs);
+  EXPECT_EQ(project->variables[1].place, TemplateVariable::Place::kHeader);
   EXPECT_EQ(project->variables[1].description, "What it says");
   EXPECT_EQ(project->variables[2].maximum, 3600);
+  EXPECT_EQ(project->variables[2].place, TemplateVariable::Place::kNvs) << "the default";
   EXPECT_FALSE(project->variables[3].default_value.has_value());
 }
 
@@ -83,7 +93,12 @@ TEST(TemplateTest, RefusesWhatIsWrongAndNamesTheLine) {
       {"", "title is missing"},
       {"title = 'x'\nenvironment = 'a b'\nheaders=['a.h']", "2: environment must name"},
       {"title = 'x'\nenvironment = '-x'\nheaders=['a.h']", "environment must name"},
-      {"title = 'x'\nenvironment = 'b'", "headers must list"},
+      {"title = 'x'\nenvironment = 'b'\nheaders = []", "3: headers must list"},
+      {"title = 'x'", "environment must name"},
+      {"title = 'x'\nenvironment = 'b'\n[variables.x]\ntype = 'boolean'\nplace = 'header'",
+       "headers is missing: x goes into one"},
+      {"title = 'x'\nenvironment = 'b'\nnamespace = 'My app'", "3: namespace must be lower-case"},
+      {"title = 'x'\nenvironment = 'b'\nnamespace = 'sixteen_letters_'", "3: namespace must be"},
       {"title = 'x'\nenvironment = 'b'\nheaders = ['../x.h']", "3: headers must be paths"},
       {"title = 'x'\nenvironment = 'b'\nheaders = ['/x.h']", "headers must be paths"},
       {"title = 'x'\nenvironment = 'b'\nheaders = ['.x.h']", "headers must be paths"},
@@ -95,6 +110,8 @@ TEST(TemplateTest, RefusesWhatIsWrongAndNamesTheLine) {
       {"[variables.X]\ntype = 'string'", "variables.X must be a table named by"},
       {"[variables]\nx = 1", "variables.x must be a table"},
       {"[variables.x]\ntype = 'float'", "2: variables.x.type must be"},
+      {"[variables.x]\ntype = 'string'\nplace = 'flash'", "3: variables.x.place must be"},
+      {"[variables.sixteen_letters_]\ntype = 'string'", "place is NVS, whose keys have at most 15"},
       {"[variables.x]\ntype = 'string'\npattern = '('", "3: variables.x.pattern is wrong"},
       {"[variables.x]\ntype = 'string'\nminimum = 3", "3: variables.x.minimum is not known"},
       {"[variables.x]\ntype = 'integer'\nmaximum = 3000000000", "3: variables.x.maximum must be"},
@@ -129,17 +146,20 @@ TEST(TemplateTest, AHeaderReplacesNothingOfTheTemplate) {
   EXPECT_THAT(std::string(ReadTemplate(package).status().message()), HasSubstr("would replace"));
 }
 
-TEST(TemplateTest, NeedsBothFiles) {
+TEST(TemplateTest, MayHaveNoProjectButNeverHalfOfOne) {
+  const auto read = [](const char* toml) {
+    return ReadTemplate(Package::FromFiles({{"kiln-template.toml", toml}}));
+  };
   EXPECT_THAT(std::string(ReadTemplate(Package::FromFiles({})).status().message()),
               HasSubstr("no kiln-template.toml"));
-  EXPECT_THAT(
-      std::string(
-          ReadTemplate(Package::FromFiles({{"kiln-template.toml", kGood}})).status().message()),
-      HasSubstr("no platformio.ini"));
+  EXPECT_THAT(std::string(read(kGood).status().message()), HasSubstr("no platformio.ini"));
+  const auto project = read("title = 'x'\n[variables.x]\ntype = 'string'");
+  ASSERT_TRUE(project.ok()) << project.status();
+  EXPECT_EQ(project->environment, "");
 }
 
 TEST(TemplateTest, ChosenValuesGoBeforeDefaults) {
-  const auto values = ChooseValues(Good(), {{"site", "BKK7"}, {"interval", "5"}});
+  const auto values = ChooseValues(Good(), {{"site", "BKK7"}, {"interval", "5"}}, Purpose::kBuild);
 
   ASSERT_TRUE(values.ok()) << values.status();
   ASSERT_EQ(values->size(), 4u);
@@ -147,6 +167,31 @@ TEST(TemplateTest, ChosenValuesGoBeforeDefaults) {
   EXPECT_EQ((*values)[1].text, "สวัสดี");
   EXPECT_EQ((*values)[2].number, 5);
   EXPECT_EQ((*values)[3].text, "BKK7");
+}
+
+TEST(TemplateTest, ValuesForNvsHaveTheTypesThatProgramsRead) {
+  const auto values = ChooseValues(Good(), {{"site", "BKK7"}, {"beeps", "true"}}, Purpose::kBuild);
+  ASSERT_TRUE(values.ok()) << values.status();
+
+  EXPECT_THAT(NvsValuesOf(Good(), *values),
+              ElementsAre(esp::NvsValue{"app", "beeps", uint8_t{1}},
+                          esp::NvsValue{"app", "interval", int32_t{60}},
+                          esp::NvsValue{"app", "site", "BKK7"}));
+  const auto compiled = ValuesFor(TemplateVariable::Place::kHeader, *values);
+  ASSERT_EQ(compiled.size(), 1u);
+  EXPECT_EQ(compiled[0].name, "greeting");
+}
+
+TEST(TemplateTest, AFinishedBundleTakesNoValueThatIsCompiledIn) {
+  const auto values = ChooseValues(Good(), {{"site", "BKK7"}}, Purpose::kFinishedBundle);
+  ASSERT_TRUE(values.ok()) << values.status();
+  EXPECT_EQ(values->size(), 3u) << "its greeting is what it was built with";
+
+  const absl::Status refused =
+      ChooseValues(Good(), {{"site", "BKK7"}, {"greeting", "ho"}}, Purpose::kFinishedBundle)
+          .status();
+  EXPECT_TRUE(errors::Is(refused, ErrorCode::kTemplateValueInvalid));
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("greeting is compiled in"));
 }
 
 TEST(TemplateTest, RefusesValuesThatAreNotAllowed) {
@@ -168,7 +213,7 @@ TEST(TemplateTest, RefusesValuesThatAreNotAllowed) {
       {{{"site", "BKK7"}, {"volume", "1"}}, "no variable \"volume\""},
   };
   for (const auto& [chosen, says] : cases) {
-    const auto values = ChooseValues(Good(), chosen);
+    const auto values = ChooseValues(Good(), chosen, Purpose::kBuild);
     ASSERT_FALSE(values.ok()) << says;
     EXPECT_TRUE(errors::Is(values.status(), ErrorCode::kTemplateValueInvalid));
     EXPECT_THAT(std::string(values.status().message()), HasSubstr(says));
@@ -178,7 +223,7 @@ TEST(TemplateTest, RefusesValuesThatAreNotAllowed) {
 TEST(TemplateTest, TheDigestOfValuesIsOfWhatIsBuilt) {
   const auto digest = [](std::map<std::string, std::string> chosen) {
     chosen.emplace("site", "BKK7");
-    return DigestOf(*ChooseValues(Good(), chosen));
+    return DigestOf(*ChooseValues(Good(), chosen, Purpose::kBuild));
   };
   EXPECT_EQ(digest({}), digest({{"interval", "60"}}));
   EXPECT_EQ(digest({{"interval", "7"}}), digest({{"interval", "07"}}));

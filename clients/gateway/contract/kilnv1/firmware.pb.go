@@ -141,10 +141,12 @@ type Bundle struct {
 	Images     []*Image     `protobuf:"bytes,6,rep,name=images,proto3" json:"images,omitempty"`
 	Partitions []*Partition `protobuf:"bytes,7,rep,name=partitions,proto3" json:"partitions,omitempty"`
 	// Sum of all images.
-	TotalBytes    uint64                 `protobuf:"varint,8,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
-	Provenance    *Provenance            `protobuf:"bytes,9,opt,name=provenance,proto3" json:"provenance,omitempty"`
-	State         Bundle_State           `protobuf:"varint,10,opt,name=state,proto3,enum=kiln.v1.Bundle_State" json:"state,omitempty"`
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	TotalBytes uint64                 `protobuf:"varint,8,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
+	Provenance *Provenance            `protobuf:"bytes,9,opt,name=provenance,proto3" json:"provenance,omitempty"`
+	State      Bundle_State           `protobuf:"varint,10,opt,name=state,proto3,enum=kiln.v1.Bundle_State" json:"state,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// What every board gets in its NVS partition, beside its identity.
+	NvsValues     []*NvsValue `protobuf:"bytes,12,rep,name=nvs_values,json=nvsValues,proto3" json:"nvs_values,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -256,6 +258,85 @@ func (x *Bundle) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Bundle) GetNvsValues() []*NvsValue {
+	if x != nil {
+		return x.NvsValues
+	}
+	return nil
+}
+
+// One value for the NVS partition of a board. Not secret.
+type NvsValue struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 to 15 characters, as is the key.
+	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Key       string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// "string", "i32" or "u8", as the program reads it.
+	Type string `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`
+	// The text, or the number in decimal.
+	Value         string `protobuf:"bytes,4,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NvsValue) Reset() {
+	*x = NvsValue{}
+	mi := &file_kiln_v1_firmware_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NvsValue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NvsValue) ProtoMessage() {}
+
+func (x *NvsValue) ProtoReflect() protoreflect.Message {
+	mi := &file_kiln_v1_firmware_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NvsValue.ProtoReflect.Descriptor instead.
+func (*NvsValue) Descriptor() ([]byte, []int) {
+	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *NvsValue) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *NvsValue) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *NvsValue) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *NvsValue) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
 type Image struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "bootloader", "partition-table", "app", ... or the file's name.
@@ -270,7 +351,7 @@ type Image struct {
 
 func (x *Image) Reset() {
 	*x = Image{}
-	mi := &file_kiln_v1_firmware_proto_msgTypes[1]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -282,7 +363,7 @@ func (x *Image) String() string {
 func (*Image) ProtoMessage() {}
 
 func (x *Image) ProtoReflect() protoreflect.Message {
-	mi := &file_kiln_v1_firmware_proto_msgTypes[1]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -295,7 +376,7 @@ func (x *Image) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Image.ProtoReflect.Descriptor instead.
 func (*Image) Descriptor() ([]byte, []int) {
-	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{1}
+	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Image) GetLabel() string {
@@ -340,7 +421,7 @@ type Partition struct {
 
 func (x *Partition) Reset() {
 	*x = Partition{}
-	mi := &file_kiln_v1_firmware_proto_msgTypes[2]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -352,7 +433,7 @@ func (x *Partition) String() string {
 func (*Partition) ProtoMessage() {}
 
 func (x *Partition) ProtoReflect() protoreflect.Message {
-	mi := &file_kiln_v1_firmware_proto_msgTypes[2]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -365,7 +446,7 @@ func (x *Partition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Partition.ProtoReflect.Descriptor instead.
 func (*Partition) Descriptor() ([]byte, []int) {
-	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{2}
+	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Partition) GetLabel() string {
@@ -419,7 +500,7 @@ type Provenance struct {
 
 func (x *Provenance) Reset() {
 	*x = Provenance{}
-	mi := &file_kiln_v1_firmware_proto_msgTypes[3]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -431,7 +512,7 @@ func (x *Provenance) String() string {
 func (*Provenance) ProtoMessage() {}
 
 func (x *Provenance) ProtoReflect() protoreflect.Message {
-	mi := &file_kiln_v1_firmware_proto_msgTypes[3]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -444,7 +525,7 @@ func (x *Provenance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Provenance.ProtoReflect.Descriptor instead.
 func (*Provenance) Descriptor() ([]byte, []int) {
-	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{3}
+	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Provenance) GetSourceKind() string {
@@ -488,7 +569,7 @@ type ImportBundleRequest struct {
 
 func (x *ImportBundleRequest) Reset() {
 	*x = ImportBundleRequest{}
-	mi := &file_kiln_v1_firmware_proto_msgTypes[4]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -500,7 +581,7 @@ func (x *ImportBundleRequest) String() string {
 func (*ImportBundleRequest) ProtoMessage() {}
 
 func (x *ImportBundleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kiln_v1_firmware_proto_msgTypes[4]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -513,7 +594,7 @@ func (x *ImportBundleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportBundleRequest.ProtoReflect.Descriptor instead.
 func (*ImportBundleRequest) Descriptor() ([]byte, []int) {
-	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{4}
+	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ImportBundleRequest) GetPayload() isImportBundleRequest_Payload {
@@ -579,7 +660,7 @@ type ImportBundleHeader struct {
 
 func (x *ImportBundleHeader) Reset() {
 	*x = ImportBundleHeader{}
-	mi := &file_kiln_v1_firmware_proto_msgTypes[5]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -591,7 +672,7 @@ func (x *ImportBundleHeader) String() string {
 func (*ImportBundleHeader) ProtoMessage() {}
 
 func (x *ImportBundleHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_kiln_v1_firmware_proto_msgTypes[5]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -604,7 +685,7 @@ func (x *ImportBundleHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportBundleHeader.ProtoReflect.Descriptor instead.
 func (*ImportBundleHeader) Descriptor() ([]byte, []int) {
-	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{5}
+	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ImportBundleHeader) GetRequestId() string {
@@ -667,7 +748,7 @@ type ImportBundleResponse struct {
 
 func (x *ImportBundleResponse) Reset() {
 	*x = ImportBundleResponse{}
-	mi := &file_kiln_v1_firmware_proto_msgTypes[6]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -679,7 +760,7 @@ func (x *ImportBundleResponse) String() string {
 func (*ImportBundleResponse) ProtoMessage() {}
 
 func (x *ImportBundleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kiln_v1_firmware_proto_msgTypes[6]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -692,7 +773,7 @@ func (x *ImportBundleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportBundleResponse.ProtoReflect.Descriptor instead.
 func (*ImportBundleResponse) Descriptor() ([]byte, []int) {
-	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{6}
+	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ImportBundleResponse) GetBundle() *Bundle {
@@ -713,8 +794,8 @@ type BuildBundleRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Idempotency key, a UUID; equal inputs give equal bundles, so it may be empty.
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// A zip of the template's folder: a PlatformIO project with kiln-template.toml at its top. At most
-	// 3 MiB.
+	// A zip of the template's folder: kiln-template.toml at its top, and a PlatformIO project unless
+	// `base_bundle` is set. At most 3 MiB.
 	Template []byte `protobuf:"bytes,2,opt,name=template,proto3" json:"template,omitempty"`
 	// The folder's name, for the provenance; may be empty.
 	TemplateName string `protobuf:"bytes,3,opt,name=template_name,json=templateName,proto3" json:"template_name,omitempty"`
@@ -724,14 +805,17 @@ type BuildBundleRequest struct {
 	Title   string `protobuf:"bytes,5,opt,name=title,proto3" json:"title,omitempty"`
 	Version string `protobuf:"bytes,6,opt,name=version,proto3" json:"version,omitempty"`
 	// Build even when the bundle of these inputs is there.
-	IgnoreCache   bool `protobuf:"varint,7,opt,name=ignore_cache,json=ignoreCache,proto3" json:"ignore_cache,omitempty"`
+	IgnoreCache bool `protobuf:"varint,7,opt,name=ignore_cache,json=ignoreCache,proto3" json:"ignore_cache,omitempty"`
+	// "bundles/{id}": build nothing, and take this bundle's images. Only values that go into NVS can be
+	// set then; they replace those of the bundle.
+	BaseBundle    string `protobuf:"bytes,8,opt,name=base_bundle,json=baseBundle,proto3" json:"base_bundle,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *BuildBundleRequest) Reset() {
 	*x = BuildBundleRequest{}
-	mi := &file_kiln_v1_firmware_proto_msgTypes[7]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -743,7 +827,7 @@ func (x *BuildBundleRequest) String() string {
 func (*BuildBundleRequest) ProtoMessage() {}
 
 func (x *BuildBundleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kiln_v1_firmware_proto_msgTypes[7]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -756,7 +840,7 @@ func (x *BuildBundleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BuildBundleRequest.ProtoReflect.Descriptor instead.
 func (*BuildBundleRequest) Descriptor() ([]byte, []int) {
-	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{7}
+	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *BuildBundleRequest) GetRequestId() string {
@@ -808,6 +892,13 @@ func (x *BuildBundleRequest) GetIgnoreCache() bool {
 	return false
 }
 
+func (x *BuildBundleRequest) GetBaseBundle() string {
+	if x != nil {
+		return x.BaseBundle
+	}
+	return ""
+}
+
 type BuildBundleResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Payload:
@@ -822,7 +913,7 @@ type BuildBundleResponse struct {
 
 func (x *BuildBundleResponse) Reset() {
 	*x = BuildBundleResponse{}
-	mi := &file_kiln_v1_firmware_proto_msgTypes[8]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -834,7 +925,7 @@ func (x *BuildBundleResponse) String() string {
 func (*BuildBundleResponse) ProtoMessage() {}
 
 func (x *BuildBundleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kiln_v1_firmware_proto_msgTypes[8]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -847,7 +938,7 @@ func (x *BuildBundleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BuildBundleResponse.ProtoReflect.Descriptor instead.
 func (*BuildBundleResponse) Descriptor() ([]byte, []int) {
-	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{8}
+	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *BuildBundleResponse) GetPayload() isBuildBundleResponse_Payload {
@@ -912,7 +1003,7 @@ type BuildResult struct {
 	Bundle *Bundle                `protobuf:"bytes,1,opt,name=bundle,proto3" json:"bundle,omitempty"`
 	// The same content was there already.
 	AlreadyExisted bool `protobuf:"varint,2,opt,name=already_existed,json=alreadyExisted,proto3" json:"already_existed,omitempty"`
-	// Nothing was built: the bundle of the same inputs was there.
+	// Nothing was built: the images were there.
 	FromCache     bool `protobuf:"varint,3,opt,name=from_cache,json=fromCache,proto3" json:"from_cache,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -920,7 +1011,7 @@ type BuildResult struct {
 
 func (x *BuildResult) Reset() {
 	*x = BuildResult{}
-	mi := &file_kiln_v1_firmware_proto_msgTypes[9]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -932,7 +1023,7 @@ func (x *BuildResult) String() string {
 func (*BuildResult) ProtoMessage() {}
 
 func (x *BuildResult) ProtoReflect() protoreflect.Message {
-	mi := &file_kiln_v1_firmware_proto_msgTypes[9]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -945,7 +1036,7 @@ func (x *BuildResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BuildResult.ProtoReflect.Descriptor instead.
 func (*BuildResult) Descriptor() ([]byte, []int) {
-	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{9}
+	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *BuildResult) GetBundle() *Bundle {
@@ -981,7 +1072,7 @@ type ListBundlesRequest struct {
 
 func (x *ListBundlesRequest) Reset() {
 	*x = ListBundlesRequest{}
-	mi := &file_kiln_v1_firmware_proto_msgTypes[10]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -993,7 +1084,7 @@ func (x *ListBundlesRequest) String() string {
 func (*ListBundlesRequest) ProtoMessage() {}
 
 func (x *ListBundlesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kiln_v1_firmware_proto_msgTypes[10]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1006,7 +1097,7 @@ func (x *ListBundlesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBundlesRequest.ProtoReflect.Descriptor instead.
 func (*ListBundlesRequest) Descriptor() ([]byte, []int) {
-	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{10}
+	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListBundlesRequest) GetPageSize() int32 {
@@ -1041,7 +1132,7 @@ type ListBundlesResponse struct {
 
 func (x *ListBundlesResponse) Reset() {
 	*x = ListBundlesResponse{}
-	mi := &file_kiln_v1_firmware_proto_msgTypes[11]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1053,7 +1144,7 @@ func (x *ListBundlesResponse) String() string {
 func (*ListBundlesResponse) ProtoMessage() {}
 
 func (x *ListBundlesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kiln_v1_firmware_proto_msgTypes[11]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1066,7 +1157,7 @@ func (x *ListBundlesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBundlesResponse.ProtoReflect.Descriptor instead.
 func (*ListBundlesResponse) Descriptor() ([]byte, []int) {
-	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{11}
+	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListBundlesResponse) GetBundles() []*Bundle {
@@ -1093,7 +1184,7 @@ type GetBundleRequest struct {
 
 func (x *GetBundleRequest) Reset() {
 	*x = GetBundleRequest{}
-	mi := &file_kiln_v1_firmware_proto_msgTypes[12]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1105,7 +1196,7 @@ func (x *GetBundleRequest) String() string {
 func (*GetBundleRequest) ProtoMessage() {}
 
 func (x *GetBundleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kiln_v1_firmware_proto_msgTypes[12]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1118,7 +1209,7 @@ func (x *GetBundleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBundleRequest.ProtoReflect.Descriptor instead.
 func (*GetBundleRequest) Descriptor() ([]byte, []int) {
-	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{12}
+	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetBundleRequest) GetName() string {
@@ -1138,7 +1229,7 @@ type RetireBundleRequest struct {
 
 func (x *RetireBundleRequest) Reset() {
 	*x = RetireBundleRequest{}
-	mi := &file_kiln_v1_firmware_proto_msgTypes[13]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1150,7 +1241,7 @@ func (x *RetireBundleRequest) String() string {
 func (*RetireBundleRequest) ProtoMessage() {}
 
 func (x *RetireBundleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kiln_v1_firmware_proto_msgTypes[13]
+	mi := &file_kiln_v1_firmware_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1163,7 +1254,7 @@ func (x *RetireBundleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetireBundleRequest.ProtoReflect.Descriptor instead.
 func (*RetireBundleRequest) Descriptor() ([]byte, []int) {
-	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{13}
+	return file_kiln_v1_firmware_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RetireBundleRequest) GetName() string {
@@ -1177,7 +1268,7 @@ var File_kiln_v1_firmware_proto protoreflect.FileDescriptor
 
 const file_kiln_v1_firmware_proto_rawDesc = "" +
 	"\n" +
-	"\x16kiln/v1/firmware.proto\x12\akiln.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd1\x03\n" +
+	"\x16kiln/v1/firmware.proto\x12\akiln.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x83\x04\n" +
 	"\x06Bundle\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x14\n" +
@@ -1196,11 +1287,18 @@ const file_kiln_v1_firmware_proto_rawDesc = "" +
 	"\x05state\x18\n" +
 	" \x01(\x0e2\x15.kiln.v1.Bundle.StateR\x05state\x12;\n" +
 	"\vcreate_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"C\n" +
+	"createTime\x120\n" +
+	"\n" +
+	"nvs_values\x18\f \x03(\v2\x11.kiln.v1.NvsValueR\tnvsValues\"C\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fSTATE_ACTIVE\x10\x01\x12\x11\n" +
-	"\rSTATE_RETIRED\x10\x02\"a\n" +
+	"\rSTATE_RETIRED\x10\x02\"d\n" +
+	"\bNvsValue\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\x12\x12\n" +
+	"\x04type\x18\x03 \x01(\tR\x04type\x12\x14\n" +
+	"\x05value\x18\x04 \x01(\tR\x05value\"a\n" +
 	"\x05Image\x12\x14\n" +
 	"\x05label\x18\x01 \x01(\tR\x05label\x12\x16\n" +
 	"\x06offset\x18\x02 \x01(\rR\x06offset\x12\x12\n" +
@@ -1240,7 +1338,7 @@ const file_kiln_v1_firmware_proto_rawDesc = "" +
 	"size_bytes\x18\a \x01(\x04R\tsizeBytes\"h\n" +
 	"\x14ImportBundleResponse\x12'\n" +
 	"\x06bundle\x18\x01 \x01(\v2\x0f.kiln.v1.BundleR\x06bundle\x12'\n" +
-	"\x0falready_existed\x18\x02 \x01(\bR\x0ealreadyExisted\"\xc3\x02\n" +
+	"\x0falready_existed\x18\x02 \x01(\bR\x0ealreadyExisted\"\xe4\x02\n" +
 	"\x12BuildBundleRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1a\n" +
@@ -1249,7 +1347,9 @@ const file_kiln_v1_firmware_proto_rawDesc = "" +
 	"\x06values\x18\x04 \x03(\v2'.kiln.v1.BuildBundleRequest.ValuesEntryR\x06values\x12\x14\n" +
 	"\x05title\x18\x05 \x01(\tR\x05title\x12\x18\n" +
 	"\aversion\x18\x06 \x01(\tR\aversion\x12!\n" +
-	"\fignore_cache\x18\a \x01(\bR\vignoreCache\x1a9\n" +
+	"\fignore_cache\x18\a \x01(\bR\vignoreCache\x12\x1f\n" +
+	"\vbase_bundle\x18\b \x01(\tR\n" +
+	"baseBundle\x1a9\n" +
 	"\vValuesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9a\x01\n" +
@@ -1302,57 +1402,59 @@ func file_kiln_v1_firmware_proto_rawDescGZIP() []byte {
 }
 
 var file_kiln_v1_firmware_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_kiln_v1_firmware_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_kiln_v1_firmware_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_kiln_v1_firmware_proto_goTypes = []any{
 	(BuildStage)(0),               // 0: kiln.v1.BuildStage
 	(Bundle_State)(0),             // 1: kiln.v1.Bundle.State
 	(*Bundle)(nil),                // 2: kiln.v1.Bundle
-	(*Image)(nil),                 // 3: kiln.v1.Image
-	(*Partition)(nil),             // 4: kiln.v1.Partition
-	(*Provenance)(nil),            // 5: kiln.v1.Provenance
-	(*ImportBundleRequest)(nil),   // 6: kiln.v1.ImportBundleRequest
-	(*ImportBundleHeader)(nil),    // 7: kiln.v1.ImportBundleHeader
-	(*ImportBundleResponse)(nil),  // 8: kiln.v1.ImportBundleResponse
-	(*BuildBundleRequest)(nil),    // 9: kiln.v1.BuildBundleRequest
-	(*BuildBundleResponse)(nil),   // 10: kiln.v1.BuildBundleResponse
-	(*BuildResult)(nil),           // 11: kiln.v1.BuildResult
-	(*ListBundlesRequest)(nil),    // 12: kiln.v1.ListBundlesRequest
-	(*ListBundlesResponse)(nil),   // 13: kiln.v1.ListBundlesResponse
-	(*GetBundleRequest)(nil),      // 14: kiln.v1.GetBundleRequest
-	(*RetireBundleRequest)(nil),   // 15: kiln.v1.RetireBundleRequest
-	nil,                           // 16: kiln.v1.Provenance.FactsEntry
-	nil,                           // 17: kiln.v1.BuildBundleRequest.ValuesEntry
-	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
+	(*NvsValue)(nil),              // 3: kiln.v1.NvsValue
+	(*Image)(nil),                 // 4: kiln.v1.Image
+	(*Partition)(nil),             // 5: kiln.v1.Partition
+	(*Provenance)(nil),            // 6: kiln.v1.Provenance
+	(*ImportBundleRequest)(nil),   // 7: kiln.v1.ImportBundleRequest
+	(*ImportBundleHeader)(nil),    // 8: kiln.v1.ImportBundleHeader
+	(*ImportBundleResponse)(nil),  // 9: kiln.v1.ImportBundleResponse
+	(*BuildBundleRequest)(nil),    // 10: kiln.v1.BuildBundleRequest
+	(*BuildBundleResponse)(nil),   // 11: kiln.v1.BuildBundleResponse
+	(*BuildResult)(nil),           // 12: kiln.v1.BuildResult
+	(*ListBundlesRequest)(nil),    // 13: kiln.v1.ListBundlesRequest
+	(*ListBundlesResponse)(nil),   // 14: kiln.v1.ListBundlesResponse
+	(*GetBundleRequest)(nil),      // 15: kiln.v1.GetBundleRequest
+	(*RetireBundleRequest)(nil),   // 16: kiln.v1.RetireBundleRequest
+	nil,                           // 17: kiln.v1.Provenance.FactsEntry
+	nil,                           // 18: kiln.v1.BuildBundleRequest.ValuesEntry
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
 }
 var file_kiln_v1_firmware_proto_depIdxs = []int32{
-	3,  // 0: kiln.v1.Bundle.images:type_name -> kiln.v1.Image
-	4,  // 1: kiln.v1.Bundle.partitions:type_name -> kiln.v1.Partition
-	5,  // 2: kiln.v1.Bundle.provenance:type_name -> kiln.v1.Provenance
+	4,  // 0: kiln.v1.Bundle.images:type_name -> kiln.v1.Image
+	5,  // 1: kiln.v1.Bundle.partitions:type_name -> kiln.v1.Partition
+	6,  // 2: kiln.v1.Bundle.provenance:type_name -> kiln.v1.Provenance
 	1,  // 3: kiln.v1.Bundle.state:type_name -> kiln.v1.Bundle.State
-	18, // 4: kiln.v1.Bundle.create_time:type_name -> google.protobuf.Timestamp
-	16, // 5: kiln.v1.Provenance.facts:type_name -> kiln.v1.Provenance.FactsEntry
-	7,  // 6: kiln.v1.ImportBundleRequest.header:type_name -> kiln.v1.ImportBundleHeader
-	2,  // 7: kiln.v1.ImportBundleResponse.bundle:type_name -> kiln.v1.Bundle
-	17, // 8: kiln.v1.BuildBundleRequest.values:type_name -> kiln.v1.BuildBundleRequest.ValuesEntry
-	0,  // 9: kiln.v1.BuildBundleResponse.stage:type_name -> kiln.v1.BuildStage
-	11, // 10: kiln.v1.BuildBundleResponse.result:type_name -> kiln.v1.BuildResult
-	2,  // 11: kiln.v1.BuildResult.bundle:type_name -> kiln.v1.Bundle
-	2,  // 12: kiln.v1.ListBundlesResponse.bundles:type_name -> kiln.v1.Bundle
-	6,  // 13: kiln.v1.Firmware.ImportBundle:input_type -> kiln.v1.ImportBundleRequest
-	9,  // 14: kiln.v1.Firmware.BuildBundle:input_type -> kiln.v1.BuildBundleRequest
-	12, // 15: kiln.v1.Firmware.ListBundles:input_type -> kiln.v1.ListBundlesRequest
-	14, // 16: kiln.v1.Firmware.GetBundle:input_type -> kiln.v1.GetBundleRequest
-	15, // 17: kiln.v1.Firmware.RetireBundle:input_type -> kiln.v1.RetireBundleRequest
-	8,  // 18: kiln.v1.Firmware.ImportBundle:output_type -> kiln.v1.ImportBundleResponse
-	10, // 19: kiln.v1.Firmware.BuildBundle:output_type -> kiln.v1.BuildBundleResponse
-	13, // 20: kiln.v1.Firmware.ListBundles:output_type -> kiln.v1.ListBundlesResponse
-	2,  // 21: kiln.v1.Firmware.GetBundle:output_type -> kiln.v1.Bundle
-	2,  // 22: kiln.v1.Firmware.RetireBundle:output_type -> kiln.v1.Bundle
-	18, // [18:23] is the sub-list for method output_type
-	13, // [13:18] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	19, // 4: kiln.v1.Bundle.create_time:type_name -> google.protobuf.Timestamp
+	3,  // 5: kiln.v1.Bundle.nvs_values:type_name -> kiln.v1.NvsValue
+	17, // 6: kiln.v1.Provenance.facts:type_name -> kiln.v1.Provenance.FactsEntry
+	8,  // 7: kiln.v1.ImportBundleRequest.header:type_name -> kiln.v1.ImportBundleHeader
+	2,  // 8: kiln.v1.ImportBundleResponse.bundle:type_name -> kiln.v1.Bundle
+	18, // 9: kiln.v1.BuildBundleRequest.values:type_name -> kiln.v1.BuildBundleRequest.ValuesEntry
+	0,  // 10: kiln.v1.BuildBundleResponse.stage:type_name -> kiln.v1.BuildStage
+	12, // 11: kiln.v1.BuildBundleResponse.result:type_name -> kiln.v1.BuildResult
+	2,  // 12: kiln.v1.BuildResult.bundle:type_name -> kiln.v1.Bundle
+	2,  // 13: kiln.v1.ListBundlesResponse.bundles:type_name -> kiln.v1.Bundle
+	7,  // 14: kiln.v1.Firmware.ImportBundle:input_type -> kiln.v1.ImportBundleRequest
+	10, // 15: kiln.v1.Firmware.BuildBundle:input_type -> kiln.v1.BuildBundleRequest
+	13, // 16: kiln.v1.Firmware.ListBundles:input_type -> kiln.v1.ListBundlesRequest
+	15, // 17: kiln.v1.Firmware.GetBundle:input_type -> kiln.v1.GetBundleRequest
+	16, // 18: kiln.v1.Firmware.RetireBundle:input_type -> kiln.v1.RetireBundleRequest
+	9,  // 19: kiln.v1.Firmware.ImportBundle:output_type -> kiln.v1.ImportBundleResponse
+	11, // 20: kiln.v1.Firmware.BuildBundle:output_type -> kiln.v1.BuildBundleResponse
+	14, // 21: kiln.v1.Firmware.ListBundles:output_type -> kiln.v1.ListBundlesResponse
+	2,  // 22: kiln.v1.Firmware.GetBundle:output_type -> kiln.v1.Bundle
+	2,  // 23: kiln.v1.Firmware.RetireBundle:output_type -> kiln.v1.Bundle
+	19, // [19:24] is the sub-list for method output_type
+	14, // [14:19] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_kiln_v1_firmware_proto_init() }
@@ -1360,11 +1462,11 @@ func file_kiln_v1_firmware_proto_init() {
 	if File_kiln_v1_firmware_proto != nil {
 		return
 	}
-	file_kiln_v1_firmware_proto_msgTypes[4].OneofWrappers = []any{
+	file_kiln_v1_firmware_proto_msgTypes[5].OneofWrappers = []any{
 		(*ImportBundleRequest_Header)(nil),
 		(*ImportBundleRequest_Chunk)(nil),
 	}
-	file_kiln_v1_firmware_proto_msgTypes[8].OneofWrappers = []any{
+	file_kiln_v1_firmware_proto_msgTypes[9].OneofWrappers = []any{
 		(*BuildBundleResponse_Stage)(nil),
 		(*BuildBundleResponse_LogLine)(nil),
 		(*BuildBundleResponse_Result)(nil),
@@ -1375,7 +1477,7 @@ func file_kiln_v1_firmware_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kiln_v1_firmware_proto_rawDesc), len(file_kiln_v1_firmware_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -35,9 +35,10 @@ type FirmwareClient interface {
 	// Streams one package and answers when it is checked and stored. The first message is the header, all
 	// others are chunks of at most 1 MiB. Importing the same content again answers the existing bundle.
 	ImportBundle(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[ImportBundleRequest, ImportBundleResponse], error)
-	// Builds a bundle from a template project on the station, and streams how it goes: stages and lines of
-	// output, and the result as the last message. Ending the call ends the build. The same template,
-	// values and tools answer the bundle that is there.
+	// Makes a bundle of a template, and streams how it goes: stages and lines of output, and the result as
+	// the last message. Values that go into NVS are put beside the images of a bundle that is there;
+	// otherwise the station builds the project. Ending the call ends the build. The same template, values
+	// and tools answer the bundle that is there.
 	BuildBundle(ctx context.Context, in *BuildBundleRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[BuildBundleResponse], error)
 	ListBundles(ctx context.Context, in *ListBundlesRequest, opts ...grpc.CallOption) (*ListBundlesResponse, error)
 	GetBundle(ctx context.Context, in *GetBundleRequest, opts ...grpc.CallOption) (*Bundle, error)
@@ -124,9 +125,10 @@ type FirmwareServer interface {
 	// Streams one package and answers when it is checked and stored. The first message is the header, all
 	// others are chunks of at most 1 MiB. Importing the same content again answers the existing bundle.
 	ImportBundle(grpc.ClientStreamingServer[ImportBundleRequest, ImportBundleResponse]) error
-	// Builds a bundle from a template project on the station, and streams how it goes: stages and lines of
-	// output, and the result as the last message. Ending the call ends the build. The same template,
-	// values and tools answer the bundle that is there.
+	// Makes a bundle of a template, and streams how it goes: stages and lines of output, and the result as
+	// the last message. Values that go into NVS are put beside the images of a bundle that is there;
+	// otherwise the station builds the project. Ending the call ends the build. The same template, values
+	// and tools answer the bundle that is there.
 	BuildBundle(*BuildBundleRequest, grpc.ServerStreamingServer[BuildBundleResponse]) error
 	ListBundles(context.Context, *ListBundlesRequest) (*ListBundlesResponse, error)
 	GetBundle(context.Context, *GetBundleRequest) (*Bundle, error)

@@ -146,6 +146,7 @@ export interface Bundle {
   images?: { label: string; offset?: number; size?: number; sha256?: string }[];
   partitions?: { label: string; type?: string; subtype?: string; offset?: number; size?: number }[];
   totalBytes?: string;
+  nvsValues?: { namespace: string; key: string; type: string; value?: string }[];
   provenance?: {
     sourceKind?: string;
     sourceName?: string;

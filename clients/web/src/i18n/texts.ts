@@ -305,6 +305,7 @@ export const TEXTS = {
   size: { en: 'Size', th: 'ขนาด' },
   images: { en: 'Images', th: 'ไฟล์ image' },
   partitions: { en: 'Partitions', th: 'พาร์ทิชัน' },
+  nvsValues: { en: 'Set on every board', th: 'ค่าที่ตั้งให้ทุกบอร์ด' },
   provenance: { en: 'Where it comes from', th: 'ที่มา' },
   offset: { en: 'Offset', th: 'ตำแหน่ง' },
   label: { en: 'Label', th: 'ป้าย' },

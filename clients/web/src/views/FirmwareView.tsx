@@ -258,6 +258,19 @@ function BundleCard({ bundle }: { bundle: Bundle }) {
             </table>
           </>
         )}
+        {(bundle.nvsValues ?? []).length > 0 && (
+          <>
+            <h3>{t('nvsValues')}</h3>
+            <dl class="facts">
+              {(bundle.nvsValues ?? []).map(({ namespace, key, value }) => (
+                <div key={`${namespace}.${key}`}>
+                  <dt>{`${namespace}.${key}`}</dt>
+                  <dd>{value}</dd>
+                </div>
+              ))}
+            </dl>
+          </>
+        )}
         <h3>{t('provenance')}</h3>
         <dl class="facts">
           <div>
