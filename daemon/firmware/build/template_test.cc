@@ -9,7 +9,9 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "base/file_system.h"
 #include "daemon/esp/image/nvs_value.h"
 #include "errors/error.h"
 #include "gmock/gmock.h"
@@ -75,6 +77,22 @@ TEST(TemplateTest, ReadsWhatMayBeChosen) {
   EXPECT_EQ(project->variables[2].maximum, 3600);
   EXPECT_EQ(project->variables[2].place, TemplateVariable::Place::kNvs) << "the default";
   EXPECT_FALSE(project->variables[3].default_value.has_value());
+}
+
+TEST(TemplateTest, ThoseOfTheGuideAreTemplates) {
+  const auto guide = base::SystemFileSystem().ReadFile("docs/firmware-guide.md", 1 << 20);
+  ASSERT_TRUE(guide.ok()) << guide.status();
+  int found = 0;
+  for (const absl::string_view block : absl::StrSplit(*guide, "```")) {
+    if (!absl::StartsWith(block, "toml\n")) continue;
+    ++found;
+    std::map<std::string, std::string> files = {
+        {"kiln-template.toml", std::string(block.substr(5))}};
+    if (absl::StrContains(block, "environment =")) files["platformio.ini"] = "";
+    const auto project = ReadTemplate(Package::FromFiles(std::move(files)));
+    EXPECT_TRUE(project.ok()) << block << project.status();
+  }
+  EXPECT_EQ(found, 2);
 }
 
 TEST(TemplateTest, TheDigestIsOfTheContents) {
