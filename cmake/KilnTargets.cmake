@@ -20,9 +20,13 @@ function(kiln_binary name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 endfunction()
 
+# The unit and component tests with what they run, without those that serve gRPC: all that the build
+# for the thread sanitizer needs.
+add_custom_target(tests_without_grpc)
+
 # kiln_test(name SOURCES x_test.cc … DEPS … [TIMEOUT seconds] [LABELS …] [WRAPPER program]): one
 # GoogleTest program `<name>_test`, run as one ctest test from the source folder. WRAPPER is a program
-# that runs the one named behind it, such as umockdev-wrapper.
+# that runs the one named behind it, such as umockdev-wrapper. Label a test that serves gRPC `grpc`.
 function(kiln_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT;WRAPPER" "SOURCES;DEPS;LABELS" ${ARGN})
   if(NOT BUILD_TESTING)
@@ -39,6 +43,9 @@ function(kiln_test name)
   add_test(NAME ${name} COMMAND ${ARG_WRAPPER} $<TARGET_FILE:${name}_test>
     WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+  if(NOT grpc IN_LIST ARG_LABELS)
+    add_dependencies(tests_without_grpc ${name}_test)
+  endif()
   if(ARG_WRAPPER AND KILN_SANITIZE MATCHES address)
     # What a wrapper preloads comes before the sanitizer's library.
     set_tests_properties(${name} PROPERTIES ENVIRONMENT "ASAN_OPTIONS=verify_asan_link_order=0")
@@ -59,6 +66,7 @@ function(kiln_fuzzer name)
     target_link_libraries(${name}_seeds_test PRIVATE ${ARG_DEPS} kiln_flags)
     add_test(NAME ${name}_seeds COMMAND ${name}_seeds_test ${corpus})
     set_tests_properties(${name}_seeds PROPERTIES TIMEOUT 60 LABELS unit)
+    add_dependencies(tests_without_grpc ${name}_seeds_test)
   endif()
   if(NOT KILN_FUZZERS)
     return()
