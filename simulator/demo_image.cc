@@ -90,8 +90,8 @@ std::vector<uint8_t> PseudoCode(Generator& random, size_t size) {
     if (kind < 13 && code.size() > 256) {
       // A sequence seen before, such as a prologue or a call with the same arguments.
       const size_t length = 6 + random.Below(10);
-      const size_t back =
-          64 + random.Below(static_cast<uint32_t>(std::min<size_t>(code.size() - 64, 16 * 1024)));
+      const size_t back = 64 + random.Below(static_cast<uint32_t>(
+                                   std::min<size_t>(code.size() - 64, size_t{16} * 1024)));
       const size_t from = code.size() - std::min(back, code.size());
       for (size_t i = 0; i < length; ++i) code.push_back(code[from + i]);
     } else if (kind < 14) {
@@ -174,7 +174,7 @@ std::vector<uint8_t> MakeApplication(esp::Chip chip, uint32_t size, uint32_t fla
   std::vector<Segment> segments;
   // Mapped segments keep their offset within a page of the MMU; the first begins at 0x20.
   size_t drom = mapped;
-  const bool split = content > 3 * kMmuPage;
+  const bool split = content > size_t{3} * kMmuPage;
   if (split) {
     drom = std::max<size_t>(content / 4 / kMmuPage, 1) * kMmuPage - kSegmentHeaderSize;
     mapped -= kSegmentHeaderSize;

@@ -1,6 +1,7 @@
 #include "simulator/stub_loader.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -163,7 +164,7 @@ void StubLoader::ChangeBaud(const Request& request) {
   const uint32_t old_rate = WordAt(request, 1);
   if (old_rate == 0) return;
   const double scale = static_cast<double>(WordAt(request, 0)) / old_rate;
-  port_.ChangeBaudRate(static_cast<uint32_t>(port_.baud_rate() * scale + 0.5));
+  port_.ChangeBaudRate(static_cast<uint32_t>(std::lround(port_.baud_rate() * scale)));
 }
 
 void StubLoader::Md5(const Request& request) {

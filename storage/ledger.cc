@@ -292,7 +292,7 @@ absl::StatusOr<VerifyResult> SqliteLedger::Verify() {
       const std::unique_ptr<SqliteDatabase> db,
       SqliteDatabase::Open(path_, {.access = SqliteDatabase::Access::kRead, .vfs = options_.vfs}));
   VerifyResult result;
-  const absl::Status status = VerifyLedger(*db, LatestSchemaVersion(), result);
+  absl::Status status = VerifyLedger(*db, LatestSchemaVersion(), result);
   if (status.ok()) {
     result.ok = true;
   } else if (errors::Is(status, errors::ErrorCode::kLedgerDamaged)) {

@@ -152,6 +152,7 @@ std::vector<std::string> BatchView::Render(const Texts& texts, int columns) cons
   lines.push_back(absl::StrCat(texts.Of(batch_.state()), "  ", CountsOf(batch_, texts)));
   for (const v1::Deployment& deployment : ended_) lines.push_back(EndLine(deployment, texts));
   std::vector<const v1::Deployment*> running;
+  running.reserve(running_.size());
   for (const auto& [name, deployment] : running_) running.push_back(&deployment);
   std::sort(running.begin(), running.end(), [](const v1::Deployment* a, const v1::Deployment* b) {
     return a->batch_slot() < b->batch_slot();
@@ -179,6 +180,7 @@ std::vector<std::string> BatchView::Render(const Texts& texts, int columns) cons
 
 std::vector<std::string> BatchView::TakeNews(const Texts& texts) {
   std::vector<std::string> lines;
+  lines.reserve(news_.size());
   for (const v1::Deployment& deployment : news_) lines.push_back(EndLine(deployment, texts));
   news_.clear();
   return lines;

@@ -110,10 +110,11 @@ absl::StatusOr<std::string> Zip(const std::string& folder, const std::vector<fs:
     }
     zip_file_set_mtime(archive.get(), static_cast<zip_uint64_t>(index), kFixedTime, 0);
   }
-  if (zip_close(archive.get()) != 0) {
-    return absl::InternalError(absl::StrCat("cannot make the zip: ", zip_strerror(archive.get())));
+  zip_t* const closing = archive.release();
+  if (zip_close(closing) != 0) {
+    archive.reset(closing);
+    return absl::InternalError(absl::StrCat("cannot make the zip: ", zip_strerror(closing)));
   }
-  (void)archive.release();
 
   zip_stat_t info;
   if (zip_source_stat(buffer, &info) != 0 || zip_source_open(buffer) != 0) {

@@ -89,7 +89,7 @@ class BoardCall final : public grpc::ServerUnaryReactor,
     call->self_ = call;
     const bool posted = parts.slow->Post([call, work = std::move(work), response] {
       absl::StatusOr<v1::Board> board = work(call->parts_, call->cancellation_);
-      if (board.ok()) *response = *std::move(board);
+      if (board.ok()) *response = std::move(*board);
       call->End(board.status());
     });
     if (!posted) {

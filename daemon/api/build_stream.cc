@@ -118,7 +118,7 @@ absl::Status BuildStream::Begin(const v1::BuildBundleRequest& request) {
 void BuildStream::Build(const firmware::BuildRequest& request) {
   absl::StatusOr<v1::BuildResult> result = BuildAndRecord(request);
   absl::MutexLock lock(&mutex_);
-  if (result.ok()) *waiting_.emplace_back().mutable_result() = *std::move(result);
+  if (result.ok()) *waiting_.emplace_back().mutable_result() = std::move(*result);
   built_ = true;
   status_ = result.status();
   Advance();

@@ -47,7 +47,7 @@ grpc::ServerUnaryReactor* Answer(const ApiParts& parts, WorkPool& pool,
   };
   const bool posted = pool.Post([finish, response, call = std::move(call)] {
     absl::StatusOr<Response> result = call();
-    if (result.ok()) *response = *std::move(result);
+    if (result.ok()) *response = std::move(*result);
     finish(result.status());
   });
   if (!posted) {

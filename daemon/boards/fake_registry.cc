@@ -23,6 +23,7 @@ class FakePorts::Source final : public PortSource {
   std::vector<FoundPort> Scan() override {
     absl::MutexLock lock(&ports_.mutex_);
     std::vector<FoundPort> found;
+    found.reserve(ports_.ports_.size());
     for (const auto& [name, port] : ports_.ports_) found.push_back(port);
     return found;
   }

@@ -134,7 +134,7 @@ absl::Status LoaderClient::UploadToMemory(absl::Span<const uint8_t> bytes, uint3
   SlipEncoder encoder;
   for (uint32_t sequence = 0; sequence < blocks; ++sequence) {
     EncodeDataRequest(LoaderCommand::kMemData, sequence,
-                      bytes.subspan(sequence * block_bytes, block_bytes), encoder);
+                      bytes.subspan(size_t{sequence} * block_bytes, block_bytes), encoder);
     RETURN_IF_ERROR(link_.Send(encoder.frame()));
     RETURN_IF_ERROR(link_.AwaitSuccess(LoaderCommand::kMemData, 0, kDefaultTimeout).status());
   }
@@ -208,7 +208,7 @@ absl::Status LoaderClient::BeginCompressedWrite(uint32_t plain_bytes, uint32_t b
     // Erases as it goes; one erase may be under way when it answers.
     return link_
         .Transact(LoaderCommand::kFlashDeflBegin, Words({plain_bytes, blocks, block_bytes, offset}),
-                  0, kDefaultTimeout + TimeoutFor(64 * 1024, kErasePerMebibyte))
+                  0, kDefaultTimeout + TimeoutFor(uint64_t{64} * 1024, kErasePerMebibyte))
         .status();
   }
   // Erases everything before it answers, and counts in whole blocks.

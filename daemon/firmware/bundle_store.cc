@@ -127,7 +127,8 @@ class DiskBundleStore final : public BundleStore {
       auto text = file_system_.ReadFile(path, kMaxManifestBytes);
       auto bundle = text.ok() ? DecodeManifest(*text) : absl::StatusOr<Bundle>(text.status());
       if (bundle.ok() && absl::StrCat(bundle->id, ".json") == name) {
-        bundles_.emplace(bundle->id, *std::move(bundle));
+        std::string id = bundle->id;
+        bundles_.emplace(std::move(id), *std::move(bundle));
       } else {
         damaged_.insert(path);
       }

@@ -135,6 +135,7 @@ absl::StatusOr<storage::Batch> Batches::Create(const BatchOrder& order, bool val
   batch.one_customer = order.one_customer;
   batch.create_time = batch.update_time = clock_.Now();
   std::vector<storage::BatchCustomer> customers;
+  customers.reserve(order.customers.size());
   for (const identity::Customer& customer : order.customers) {
     customers.push_back({customer.organization, customer.customer_id, customer.application_name,
                          customer.expiry_date});
@@ -142,7 +143,7 @@ absl::StatusOr<storage::Batch> Batches::Create(const BatchOrder& order, bool val
   if (batch.one_customer) batch.customer = customers.front();
   if (!validate_only) {
     // A repeat is answered whatever has become of the bundle, or of the date, since.
-    const auto known = ledger_.FindBatchByRequest(order.request_id);
+    auto known = ledger_.FindBatchByRequest(order.request_id);
     if (known.ok() && known->request_digest == batch.request_digest) return known;
     if (!known.ok() && !absl::IsNotFound(known.status())) return known.status();
   }

@@ -40,7 +40,7 @@ absl::StatusOr<ImageCache::Image> ImageCache::Get(const std::string& key, Load l
   uint64_t size = 0;
   if (bytes.ok()) {
     size = bytes->size();
-    image = esp::PrepareImage(*std::move(bytes));
+    image = esp::PrepareImage(std::move(*bytes));
   }
   absl::MutexLock lock(&mutex_);
   if (image == nullptr) {

@@ -211,12 +211,12 @@ absl::StatusOr<storage::Deployment> SchedulerImpl::Cancel(const std::string& id)
 absl::StatusOr<storage::Deployment> SchedulerImpl::Retry(const std::string& id,
                                                          const std::string& request_id) {
   RETURN_IF_ERROR(CheckRequestId(request_id));
-  ASSIGN_OR_RETURN(const storage::Deployment present, shared_.parts.ledger->GetDeployment(id));
+  ASSIGN_OR_RETURN(storage::Deployment present, shared_.parts.ledger->GetDeployment(id));
   if (present.last_retry_request_id == request_id) return present;
   ASSIGN_OR_RETURN(const JobPtr job, Reserve(id));
   storage::Deployment first_answer;
   absl::string_view ended_at;
-  const auto row = journal_.Change(id, [&](storage::Deployment& change) -> absl::Status {
+  auto row = journal_.Change(id, [&](storage::Deployment& change) -> absl::Status {
     if (change.last_retry_request_id == request_id) {
       // Somebody with the same request was quicker.
       first_answer = change;

@@ -98,13 +98,11 @@ v1::Step PrepareReentry(DeploymentDetails& details, Interruption interruption) {
   const bool board_is_done = IsBoardDone(details);
   for (const StepTraits& traits : kSteps) {
     StepRecord& record = RecordOf(details, traits.step);
-    if (!IsFinished(record)) {
-      SetBack(record);  // it may say RUNNING
-    } else if (!board_is_done &&
-               (traits.rerun == Rerun::kWithBoard ||
-                (traits.rerun == Rerun::kAfterRestart && interruption == Interruption::kRestart))) {
-      SetBack(record);
-    }
+    const bool runs_again =
+        traits.rerun == Rerun::kWithBoard ||
+        (traits.rerun == Rerun::kAfterRestart && interruption == Interruption::kRestart);
+    // One that has not finished may say RUNNING.
+    if (!IsFinished(record) || (!board_is_done && runs_again)) SetBack(record);
   }
   return NextStep(details);
 }

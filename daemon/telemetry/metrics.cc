@@ -65,7 +65,7 @@ template <typename Metric>
 class Labelled {
  public:
   template <typename Family, typename... Args>
-  Labelled(Family& family, std::string label, Args... args)
+  Labelled(Family& family, std::string label, const Args&... args)
       : make_([&family, label = std::move(label), args...](absl::string_view value) -> Metric& {
           return family.Add({{label, std::string(value)}}, args...);
         }) {}

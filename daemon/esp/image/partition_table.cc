@@ -81,6 +81,7 @@ absl::Status CheckEntry(const PartitionEntry& entry, size_t at, uint32_t table_o
 
 absl::Status CheckOverlap(const PartitionTable& table) {
   std::vector<const PartitionEntry*> sorted;
+  sorted.reserve(table.entries.size());
   for (const PartitionEntry& entry : table.entries) sorted.push_back(&entry);
   std::sort(sorted.begin(), sorted.end(),
             [](const PartitionEntry* a, const PartitionEntry* b) { return a->offset < b->offset; });

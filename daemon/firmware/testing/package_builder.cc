@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
@@ -53,7 +54,7 @@ std::string BuildZip(const ZipFiles& files, const ZipOptions& options) {
     AppendLe<uint32_t>(common, static_cast<uint32_t>(content.size()));
     AppendLe<uint16_t>(common, static_cast<uint16_t>(path.size()));
     AppendLe<uint16_t>(common, 0);  // extra
-    zip += "PK\x03\x04" + common + path + packed;
+    absl::StrAppend(&zip, "PK\x03\x04", common, path, packed);
     directory += "PK\x01\x02";
     AppendLe<uint16_t>(directory, 3 << 8 | 20);  // made on Unix
     directory += common;

@@ -75,7 +75,7 @@ absl::StatusOr<std::optional<absl::Duration>> ComPortServer::Handle(const ComPor
     case ComPortCommand::kSetLineStateMask:
     case ComPortCommand::kSetModemStateMask:
       // There is nothing to tell in any case.
-      AppendComPortAnswer(message.command, *message.value, answer);
+      AppendComPortAnswer(message.command, message.value, answer);
       return kDone;
     case ComPortCommand::kPurgeData:
       if (*message.value == 0 || *message.value > kPurgeBoth) return kDone;
@@ -83,7 +83,7 @@ absl::StatusOr<std::optional<absl::Duration>> ComPortServer::Handle(const ComPor
       if (*message.value != kPurgeTransmit) {
         RETURN_IF_ERROR(stream_.DiscardInput());
       }
-      AppendComPortAnswer(message.command, *message.value, answer);
+      AppendComPortAnswer(message.command, message.value, answer);
       return kDone;
     case ComPortCommand::kFlowControlSuspend:
     case ComPortCommand::kFlowControlResume:
