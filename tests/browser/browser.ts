@@ -80,11 +80,13 @@ export async function scan(page: Page, line: string): Promise<void> {
   await page.evaluate((text) => {
     const target = () => document.activeElement ?? document.body;
     const names: Record<string, string> = { '\t': 'Tab', '\n': 'Enter' };
+    let time = performance.now();
     for (const character of `${text}\n`) {
       const key = names[character] ?? character;
-      const wanted = target().dispatchEvent(
-        new KeyboardEvent('keydown', { key, code: '', bubbles: true, cancelable: true }),
-      );
+      const event = new KeyboardEvent('keydown', { key, code: '', bubbles: true, cancelable: true });
+      // The scanner's pace, however busy this machine is.
+      Object.defineProperty(event, 'timeStamp', { value: time++ });
+      const wanted = target().dispatchEvent(event);
       if (wanted && key === character) document.execCommand('insertText', false, character);
     }
   }, line);
