@@ -75,19 +75,29 @@ export async function pressThai(page: Page, keys: readonly (readonly [character:
   await devtools.detach();
 }
 
-// Types as a scanner does: all keys in one go, Enter at the end.
-export async function scan(page: Page, line: string): Promise<void> {
-  await page.evaluate((text) => {
-    const target = () => document.activeElement ?? document.body;
-    const names: Record<string, string> = { '\t': 'Tab', '\n': 'Enter' };
-    let time = performance.now();
-    for (const character of `${text}\n`) {
-      const key = names[character] ?? character;
-      const event = new KeyboardEvent('keydown', { key, code: '', bubbles: true, cancelable: true });
-      // The scanner's pace, however busy this machine is.
-      Object.defineProperty(event, 'timeStamp', { value: time++ });
-      const wanted = target().dispatchEvent(event);
-      if (wanted && key === character) document.execCommand('insertText', false, character);
-    }
-  }, line);
+// Types as a scanner does: all keys in one go, Enter at the end. With `emptied`, as soon as the page has these fields
+// emptied, before its next frame.
+export async function scan(page: Page, line: string, emptied: string[] = []): Promise<void> {
+  await page.evaluate(
+    async ([text, ids]) => {
+      for (const id of ids) {
+        const field = document.getElementById(id) as HTMLInputElement;
+        field.value = '';
+        field.dispatchEvent(new InputEvent('input', { bubbles: true }));
+      }
+      if (ids.length > 0) await new Promise((resolve) => setTimeout(resolve));
+      const target = () => document.activeElement ?? document.body;
+      const names: Record<string, string> = { '\t': 'Tab', '\n': 'Enter' };
+      let time = performance.now();
+      for (const character of `${text}\n`) {
+        const key = names[character] ?? character;
+        const event = new KeyboardEvent('keydown', { key, code: '', bubbles: true, cancelable: true });
+        // The scanner's pace, however busy this machine is.
+        Object.defineProperty(event, 'timeStamp', { value: time++ });
+        const wanted = target().dispatchEvent(event);
+        if (wanted && key === character) document.execCommand('insertText', false, character);
+      }
+    },
+    [line, emptied] as const,
+  );
 }

@@ -81,6 +81,23 @@ test.each([
   expect(await station.kiln('deployments'), 'a scan orders nothing by itself').toHaveLength(1);
 });
 
+test('a scan right behind the emptying of the form is told, and stays', async () => {
+  const { page } = opened;
+  const fields = ['organization', 'customerId', 'applicationName'];
+  for (let i = 0; i < 5; i++) {
+    await scan(page, 'Clinic North\tSCN002\tWard B', fields);
+    // Whatever belongs to the emptied form has happened two frames later.
+    await page.evaluate(
+      () =>
+        new Promise((resolve) =>
+          requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(resolve, 0))),
+        ),
+    );
+    expect(await page.getByText('กรอกจากการสแกนแล้ว: SCN002').isVisible(), `scan ${i}`).toBe(true);
+    expect(await page.evaluate(() => document.activeElement?.getAttribute('data-testid'))).toBe('deploy');
+  }
+});
+
 test('a pasted line fills all three', async () => {
   const { page } = opened;
   await page.evaluate(() => {

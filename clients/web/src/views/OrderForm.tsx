@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import {
   type CustomerForm,
   type FormField,
@@ -38,9 +38,10 @@ export function OrderForm({ cards }: { cards: PortCard[] }) {
   };
   useScanner(formElement, fill, () => setNotice({ text: 'scanUnknown' }));
 
-  // The first empty field is where typing belongs, when the page opens and after "Deploy another".
+  // The first empty field is where typing belongs, when the page opens and after "Deploy another". Not after the next
+  // frame: a scan that fills the form before it would lose its notice and its place.
   const empty = form.organization === '' && form.customerId === '' && form.applicationName === '';
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (empty && matchMedia('(hover: hover)').matches && !document.querySelector('dialog[open]')) {
       formElement.current?.querySelector<HTMLInputElement>('#organization')?.focus({ preventScroll: true });
       setNotice(null);
