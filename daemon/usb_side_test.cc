@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "daemon/boards/create_registry.h"
 #include "daemon/boards/fake_usb_tree.h"
 #include "daemon/telemetry/health.h"
@@ -34,6 +35,7 @@ class FakeUsbContext final : public ports::UsbContext {
     observer_ = std::move(observer);
   }
   libusb_context* get() override { return nullptr; }
+  void Gather(absl::Duration /*time*/) override {}
   void SendEvent() {
     absl::MutexLock lock(&mutex_);
     if (observer_) observer_();

@@ -33,9 +33,9 @@ class Guest:
         self.console = work / "console.log"
         command = [
             "qemu-system-x86_64", "-accel", "tcg,thread=single", "-M", "pc",
-            # The guest's clock counts its instructions, 2 ns each, and jumps over idle times: what the cases see
+            # The guest's clock counts its instructions, 1 ns each, and jumps over idle times: what the cases see
             # does not depend on how busy this machine is, and no deadline passes because it is.
-            "-icount", "shift=1,sleep=off", "-rtc", "clock=vm",
+            "-icount", "shift=0,sleep=off", "-rtc", "clock=vm",
             "-m", str(MEMORY_MB), "-nodefaults", "-display", "none", "-no-reboot",
             "-chardev", f"file,id=console,path={self.console}", "-serial", "chardev:console",
             "-chardev", "stdio,id=cases,signal=off", "-serial", "chardev:cases",

@@ -107,6 +107,7 @@ class ModelUsbDevice::Handle final : public ports::UsbDeviceHandle {
     return device_.Control(ControlTransfer(setup, length));
   }
   absl::Status ClearHalt(uint8_t /*endpoint*/) override { return absl::OkStatus(); }
+  void Gather(absl::Duration /*time*/) override {}
   std::unique_ptr<ports::UsbTransfer> MakeBulk(uint8_t endpoint, size_t capacity,
                                                Done done) override {
     return std::make_unique<Transfer>(device_, endpoint, capacity, std::move(done));

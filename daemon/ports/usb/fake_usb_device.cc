@@ -80,6 +80,11 @@ class FakeUsbDevice::Handle final : public UsbDeviceHandle {
     return absl::OkStatus();
   }
 
+  void Gather(absl::Duration time) override {
+    absl::MutexLock lock(&device_.mutex_);
+    device_.longest_gathering_ = std::max(device_.longest_gathering_, time);
+  }
+
   std::unique_ptr<UsbTransfer> MakeBulk(uint8_t endpoint, size_t capacity, Done done) override {
     return std::make_unique<Transfer>(device_, (endpoint & 0x80) != 0, capacity, std::move(done));
   }
@@ -157,6 +162,11 @@ std::vector<uint8_t> FakeUsbDevice::written() const {
 int FakeUsbDevice::halts_cleared() const {
   absl::MutexLock lock(&mutex_);
   return halts_cleared_;
+}
+
+absl::Duration FakeUsbDevice::longest_gathering() const {
+  absl::MutexLock lock(&mutex_);
+  return longest_gathering_;
 }
 
 size_t FakeUsbDevice::in_transfers_waiting() const {

@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "daemon/ports/usb/usb_device_handle.h"
 
@@ -58,6 +59,8 @@ class FakeUsbDevice {
   void ForgetControlCalls();
   std::vector<uint8_t> written() const;
   int halts_cleared() const;
+  // How long the callbacks let pass before the next ones, the longest of all; zero: they never did.
+  absl::Duration longest_gathering() const;
   size_t in_transfers_waiting() const;
   size_t out_transfers_waiting() const;
   // Waits (10 s of real time at most) until `condition`, which may ask this device nothing, holds.
@@ -99,6 +102,7 @@ class FakeUsbDevice {
   std::vector<ControlCall> calls_ ABSL_GUARDED_BY(mutex_);
   std::vector<uint8_t> written_ ABSL_GUARDED_BY(mutex_);
   int halts_cleared_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Duration longest_gathering_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_;
 };
 

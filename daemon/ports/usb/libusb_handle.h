@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "base/unique_fd.h"
 #include "daemon/ports/usb/usb_context.h"
@@ -40,6 +41,7 @@ class LibusbHandle final : public UsbDeviceHandle {
   absl::Status ControlOut(const UsbSetup& setup, absl::Span<const uint8_t> data) override;
   absl::StatusOr<std::vector<uint8_t>> ControlIn(const UsbSetup& setup, uint16_t length) override;
   absl::Status ClearHalt(uint8_t endpoint) override;
+  void Gather(absl::Duration time) override { context_.Gather(time); }
   std::unique_ptr<UsbTransfer> MakeBulk(uint8_t endpoint, size_t capacity, Done done) override;
 
  private:

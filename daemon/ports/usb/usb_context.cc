@@ -2,6 +2,7 @@
 
 #include <libusb.h>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <thread>
@@ -12,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "errors/error.h"
 
 namespace kiln::ports {
@@ -49,6 +51,8 @@ class LibusbContext final : public UsbContext {
 
   libusb_context* get() override { return context_; }
 
+  void Gather(absl::Duration time) override { gather_ = std::min(gather_, time); }
+
  private:
   static int LIBUSB_CALL OnHotplug(libusb_context* /*context*/, libusb_device* /*device*/,
                                    libusb_hotplug_event /*event*/, void* self) {
@@ -58,20 +62,32 @@ class LibusbContext final : public UsbContext {
     return 0;  // 1 would end the registration
   }
 
+  // libusb sleeps in poll until a transfer ends, a device comes or goes, or it is interrupted; of
+  // itself it wakes once a minute.
+  void RunEvents() {
+    while (!stopping()) {
+      libusb_handle_events(context_);
+      const absl::Duration pause = std::exchange(gather_, kNever);
+      if (pause != kNever) AwaitStop(pause);
+    }
+  }
+
   bool stopping() {
     absl::MutexLock lock(&mutex_);
     return stopping_;
   }
 
-  // libusb sleeps in poll until a transfer ends, a device comes or goes, or it is interrupted; of
-  // itself it wakes once a minute.
-  void RunEvents() {
-    while (!stopping()) libusb_handle_events(context_);
+  void AwaitStop(absl::Duration timeout) {
+    absl::MutexLock lock(&mutex_);
+    mutex_.AwaitWithTimeout(absl::Condition(&stopping_), timeout);
   }
+
+  static constexpr absl::Duration kNever = absl::InfiniteDuration();
 
   libusb_context* const context_;
   libusb_hotplug_callback_handle hotplug_ = 0;
   bool has_hotplug_ = false;
+  absl::Duration gather_ = kNever;  // the event thread's own
   std::thread thread_;
   absl::Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

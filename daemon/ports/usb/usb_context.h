@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 
 struct libusb_context;
 
@@ -35,6 +36,10 @@ class UsbContext {
   virtual void SetHotplugObserver(std::function<void()> observer) = 0;
 
   virtual libusb_context* get() = 0;
+
+  // To be called on the event thread, by what it calls: before it looks for events again it may let
+  // `time` pass, or less when it is called several times.
+  virtual void Gather(absl::Duration time) = 0;
 
   // `observer` is told of every transfer that fails. Null: nobody. Returns once the former one is
   // done.

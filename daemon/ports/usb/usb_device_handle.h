@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 
 namespace kiln::ports {
@@ -66,6 +67,10 @@ class UsbDeviceHandle {
                                                          uint16_t length) = 0;
   // Takes an endpoint out of its halt. Errors as ControlOut.
   virtual absl::Status ClearHalt(uint8_t endpoint) = 0;
+
+  // To be called within a callback: more transfers are about to end, and nobody is in a hurry for
+  // them. The event thread may let `time` pass and then tell of all of them at once.
+  virtual void Gather(absl::Duration time) = 0;
 
   // A transfer on the bulk endpoint with this address (bit 7 set: to the host).
   virtual std::unique_ptr<UsbTransfer> MakeBulk(uint8_t endpoint, size_t capacity, Done done) = 0;

@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "base/clock.h"
+#include "daemon/ports/usb/arrival_pace.h"
 #include "daemon/ports/usb/serial_driver.h"
 #include "daemon/ports/usb/usb_descriptors.h"
 #include "daemon/ports/usb/usb_device_handle.h"
@@ -54,6 +55,14 @@ class UsbPipes {
   // Notes that `status` was met elsewhere, where it says that the far end is gone. Returns it.
   absl::Status Note(const absl::Status& status);
 
+  // Transfers in flight and their size, a multiple of every packet's, so that no packet overflows
+  // one. To the host they are small and many, because an adapter ends one with each packet that is
+  // not full: with packets of 64 bytes they last 11 ms at 921600 baud. Those from the host last
+  // 180 ms: longer than a loaded machine leaves a thread waiting.
+  static constexpr size_t kTransfersIn = 16;
+  static constexpr size_t kInSize = 1024;
+  static constexpr size_t kTransfersOut = 4;
+  static constexpr size_t kOutSize = 4096;
   // Buffered bytes at which the asking stops, and begins again.
   static constexpr size_t kHighWater = size_t{64} * 1024;
   static constexpr size_t kLowWater = size_t{32} * 1024;
@@ -65,6 +74,8 @@ class UsbPipes {
   size_t buffered() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return received_.size() - taken_;
   }
+  // Buffers what a transfer has brought, and has the next ones of a stream told of together.
+  void Take(absl::Span<const uint8_t> transfer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Ask(UsbTransfer& transfer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AskAgain() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Gone(const std::string& how) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -89,6 +100,7 @@ class UsbPipes {
   int sending_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<uint8_t> received_ ABSL_GUARDED_BY(mutex_);
   size_t taken_ ABSL_GUARDED_BY(mutex_) = 0;  // of received_, from its beginning
+  ArrivalPace pace_ ABSL_GUARDED_BY(mutex_);
   int failed_in_a_row_ ABSL_GUARDED_BY(mutex_) = 0;
   bool in_halted_ ABSL_GUARDED_BY(mutex_) = false;
   bool out_halted_ ABSL_GUARDED_BY(mutex_) = false;

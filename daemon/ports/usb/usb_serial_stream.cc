@@ -36,6 +36,11 @@ constexpr int kBitsPerByte = 10;  // 8N1
 // adapter's long latency (16 ms) more: little, compared with the silence before.
 constexpr absl::Duration kSilence = absl::Seconds(1);
 
+// What is written is answered when all of it has arrived. A write that keeps the line busy for this
+// long is worth the two requests that tell the driver so, the second of them ahead of the answer.
+constexpr absl::Duration kLongWrite = absl::Milliseconds(40);
+constexpr absl::Duration kLead = absl::Milliseconds(8);
+
 }  // namespace
 
 // In the order of construction: the later use the earlier.
@@ -90,50 +95,82 @@ absl::StatusOr<size_t> UsbSerialStream::Read(absl::Span<uint8_t> buffer, absl::D
   UsbPipes& pipes = *parts_->pipes;
   const absl::Duration deadline = clock_.Monotonic() + timeout;
   for (;;) {
-    const absl::Duration until = responsive_ ? std::min(deadline, active_ + kSilence) : deadline;
+    const absl::Duration change = responsive_ ? active_ + kSilence : relaxed_until_;
+    const absl::Duration until = std::min(deadline, change);
     auto read = pipes.Read(buffer, until);
     if (read.ok()) active_ = clock_.Monotonic();
     if (until == deadline || !absl::IsDeadlineExceeded(read.status())) return read;
-    if (pipes.sending()) {
+    if (!responsive_) {
+      RETURN_IF_ERROR(BecomeResponsive());
+    } else if (pipes.sending()) {
       active_ = clock_.Monotonic();  // it will be answered
-      continue;
+    } else {
+      Relax(absl::InfiniteDuration());
     }
-    // This spares the bus, no more: it fails no read. Whether the adapter is gone, the pipes tell.
-    responsive_ = false;
-    parts_->driver->SetResponsive(false).IgnoreError();
   }
 }
 
 absl::Status UsbSerialStream::Write(absl::Span<const uint8_t> bytes, absl::Duration timeout) {
-  const absl::Duration deadline = clock_.Monotonic() + timeout;
-  if (!responsive_) {
-    RETURN_IF_ERROR(parts_->pipes->Note(parts_->driver->SetResponsive(true))) << address_;
-    responsive_ = true;
-  }
+  const absl::Duration begin = clock_.Monotonic();
+  const absl::Duration deadline = begin + timeout;
+  line_free_ = std::max(line_free_, begin) + LineTime(bytes.size());
   undrained_ += bytes.size();
-  absl::Status written = parts_->pipes->Write(bytes, deadline);
+  absl::Status written = absl::OkStatus();
+  if (line_free_ - begin < kLongWrite) {
+    RETURN_IF_ERROR(BecomeResponsive());
+  } else {
+    // The transfers are filled first, so that the request leaves no gap on the line.
+    const size_t first = std::min(bytes.size(), UsbPipes::kTransfersOut * UsbPipes::kOutSize);
+    written = parts_->pipes->Write(bytes.first(first), deadline);
+    bytes.remove_prefix(first);
+    Relax(line_free_ - kLead);
+  }
+  if (written.ok()) written = parts_->pipes->Write(bytes, deadline);
   active_ = clock_.Monotonic();
+  if (!written.ok()) line_free_ = active_;  // who knows
   return written;
+}
+
+absl::Duration UsbSerialStream::LineTime(size_t bytes) const {
+  // The chips' own USB has no line behind it: what was taken was read.
+  if (adapter_.link != LinkKind::kUartBridge) return absl::ZeroDuration();
+  return absl::Seconds(1) * static_cast<double>(bytes) * kBitsPerByte / baud_;
+}
+
+absl::Status UsbSerialStream::BecomeResponsive() {
+  if (responsive_) return absl::OkStatus();
+  RETURN_IF_ERROR(parts_->pipes->Note(parts_->driver->SetResponsive(true))) << address_;
+  responsive_ = true;
+  active_ = clock_.Monotonic();
+  return absl::OkStatus();
+}
+
+void UsbSerialStream::Relax(absl::Duration until) {
+  relaxed_until_ = until;
+  if (!std::exchange(responsive_, false)) return;
+  // This spares the bus, no more: it fails nothing. Whether the adapter is gone, the pipes tell.
+  parts_->driver->SetResponsive(false).IgnoreError();
 }
 
 absl::Status UsbSerialStream::Drain(absl::Duration timeout) {
   const absl::Duration deadline = clock_.Monotonic() + timeout;
   RETURN_IF_ERROR(parts_->pipes->AwaitSent(deadline));
+  if (undrained_ == 0) return absl::OkStatus();
+  RETURN_IF_ERROR(BecomeResponsive());  // reports tell when the adapter is empty
   RETURN_IF_ERROR(AwaitEmptyAdapter(deadline));
-  if (undrained_ > 0) active_ = clock_.Monotonic();
+  active_ = clock_.Monotonic();
+  line_free_ = active_;
   undrained_ = 0;
   return absl::OkStatus();
 }
 
 absl::Status UsbSerialStream::AwaitEmptyAdapter(absl::Duration deadline) {
-  // The chips' own USB has no line behind it: what was taken was read.
-  const size_t held = std::min<size_t>(undrained_, adapter_.fifo_bytes);
-  if (adapter_.link != LinkKind::kUartBridge || held == 0) return absl::OkStatus();
+  const absl::Duration held = LineTime(std::min<size_t>(undrained_, adapter_.fifo_bytes));
+  if (held == absl::ZeroDuration()) return absl::OkStatus();
   UsbPipes& pipes = *parts_->pipes;
   parts_->driver->BeginDrain();
   // Nothing holds the transmitter back, so by then even a full buffer has left.
-  const absl::Duration empty_at =
-      clock_.Monotonic() + absl::Seconds(1) * static_cast<double>(held) * kBitsPerByte / baud_;
+  const absl::Duration empty_at = clock_.Monotonic() + held;
   absl::Duration pause = kMinDrainPause;
   for (absl::Duration now = clock_.Monotonic(); now < empty_at; now = clock_.Monotonic()) {
     const absl::StatusOr<UsbOutput> output = parts_->driver->Output();

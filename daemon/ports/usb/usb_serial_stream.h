@@ -47,15 +47,23 @@ class UsbSerialStream final : public ByteStream {
   UsbSerialStream(std::unique_ptr<Parts> parts, const UsbAdapter& adapter, std::string address,
                   base::Clock& clock);
   absl::Status AwaitEmptyAdapter(absl::Duration deadline);
+  // How long the line is busy with this many bytes.
+  absl::Duration LineTime(size_t bytes) const;
+  // Tells the driver that an answer may come at any moment, unless it knows.
+  absl::Status BecomeResponsive();
+  // Tells it that none is due before `until`, of the clock's.
+  void Relax(absl::Duration until);
 
   std::unique_ptr<Parts> parts_;
   const UsbAdapter& adapter_;
   const std::string address_;
   base::Clock& clock_;
   uint32_t baud_ = 0;
-  size_t undrained_ = 0;    // bytes written since the adapter was known to be empty
-  bool responsive_ = true;  // the driver was told to be
-  absl::Duration active_;   // when a byte was last known to come, to go, or to be on its way
+  size_t undrained_ = 0;          // bytes written since the adapter was known to be empty
+  absl::Duration line_free_;      // by the clock; the soonest that all written bytes have left
+  bool responsive_ = true;        // the driver was told to be
+  absl::Duration relaxed_until_;  // by the clock; unless responsive_
+  absl::Duration active_;         // when a byte was last known to come, to go, or to be on its way
 };
 
 }  // namespace kiln::ports

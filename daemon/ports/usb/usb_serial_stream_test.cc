@@ -31,6 +31,9 @@ using ::testing::ElementsAre;
 constexpr absl::Duration kLong = absl::Seconds(20);
 constexpr absl::Duration kLook = absl::ZeroDuration();
 
+// What the transfers in flight take.
+constexpr size_t kAllTransfers = UsbPipes::kTransfersOut * UsbPipes::kOutSize;
+
 // Time passes only where somebody has waited in vain, and at once if it is not long: such a wait is
 // one that nothing is to end. However slow the machine, nothing takes longer than the test says.
 class WaitingClock final : public base::Clock {
@@ -108,15 +111,15 @@ TEST_F(UsbSerialStreamTest, ReadsWhatArrivedInOrderAndWaitsForMore) {
 
 TEST_F(UsbSerialStreamTest, KeepsSeveralTransfersInFlightBothWays) {
   Open();
-  EXPECT_EQ(device_.in_transfers_waiting(), 4U);
+  EXPECT_EQ(device_.in_transfers_waiting(), UsbPipes::kTransfersIn);
   device_.HoldOut(true);
-  ASSERT_TRUE(Write(16 * 1024, kLong).ok());
-  EXPECT_EQ(device_.out_transfers_waiting(), 4U);
+  ASSERT_TRUE(Write(kAllTransfers, kLong).ok());
+  EXPECT_EQ(device_.out_transfers_waiting(), UsbPipes::kTransfersOut);
   EXPECT_TRUE(absl::IsDeadlineExceeded(Write(1, absl::Milliseconds(1))));
   EXPECT_TRUE(absl::IsDeadlineExceeded(stream_->Drain(absl::Milliseconds(1))));
   device_.HoldOut(false);
   EXPECT_TRUE(stream_->Drain(kLong).ok());
-  EXPECT_EQ(device_.written().size(), 16U * 1024);
+  EXPECT_EQ(device_.written().size(), kAllTransfers);
 }
 
 // The newest value of FTDI's latency timer, in milliseconds.
@@ -164,13 +167,12 @@ TEST_F(UsbSerialStreamTest, SilenceIsWhatAnyNumberOfShortReadsHaveNotHeard) {
 
 TEST_F(UsbSerialStreamTest, SilenceBeginsWhenTheLastByteHasBeenSentHoweverLongThatTook) {
   Open(0x0403, 0x6001, waiting_clock_);
-  constexpr size_t kAllTransfers = 16 * 1024;
   device_.HoldOut(true);
   ASSERT_TRUE(Write(kAllTransfers, kLong).ok());
   EXPECT_TRUE(absl::IsDeadlineExceeded(Write(1, absl::Milliseconds(1100))));
   device_.HoldOut(false);
   ASSERT_TRUE(device_.AwaitArrivalsTaken());
-  EXPECT_TRUE(absl::IsDeadlineExceeded(Read(absl::Milliseconds(50)).status()));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Read(absl::Milliseconds(500)).status()));
   EXPECT_EQ(LatencyOf(device_), 1);
 
   device_.HoldOut(true);
@@ -180,6 +182,58 @@ TEST_F(UsbSerialStreamTest, SilenceBeginsWhenTheLastByteHasBeenSentHoweverLongTh
   ASSERT_TRUE(stream_->Drain(kLong).ok());
   EXPECT_TRUE(absl::IsDeadlineExceeded(Read(absl::Milliseconds(50)).status()));
   EXPECT_EQ(LatencyOf(device_), 1);
+}
+
+// Without it, an FTDI reports a thousand times a second that it has nothing to report.
+TEST_F(UsbSerialStreamTest, LetsAnFtdiReportSeldomDuringALongWriteUntilItsAnswerIsDue) {
+  Open(0x0403, 0x6001, waiting_clock_);
+  ASSERT_TRUE(stream_->SetBaudRate(921'600).ok());
+  const auto write = [this](size_t size) {
+    ASSERT_TRUE(Write(size, kLong).ok());
+    ASSERT_TRUE(device_.AwaitArrivalsTaken());
+  };
+  const auto read_in_vain = [this](absl::Duration time) {
+    EXPECT_TRUE(absl::IsDeadlineExceeded(Read(time).status()));
+  };
+  write(3'000);
+  EXPECT_EQ(LatencyOf(device_), 1) << "33 ms are not worth it";
+  read_in_vain(absl::Milliseconds(50));
+  write(16 * 1024);
+  EXPECT_EQ(LatencyOf(device_), 16) << "the line is busy for 178 ms";
+  read_in_vain(absl::Milliseconds(160));
+  EXPECT_EQ(LatencyOf(device_), 16);
+  read_in_vain(absl::Milliseconds(15));
+  EXPECT_EQ(LatencyOf(device_), 1);
+
+  write(16 * 1024);
+  EXPECT_EQ(LatencyOf(device_), 16);
+  write(10);
+  EXPECT_EQ(LatencyOf(device_), 16) << "its answer comes after the long one's";
+  ASSERT_TRUE(stream_->Drain(kLong).ok());
+  EXPECT_EQ(LatencyOf(device_), 1) << "reports tell when the adapter is empty";
+  write(16 * 1024);
+  read_in_vain(absl::Seconds(3));
+  EXPECT_EQ(LatencyOf(device_), 16) << "silence";
+}
+
+TEST_F(UsbSerialStreamTest, TakesTheTransfersOfAStreamTogetherButNotThoseOfAnswers) {
+  Open(0x1a86, 0x7523, waiting_clock_);
+  const auto arrive = [this](int times) {
+    for (int i = 0; i < times; ++i) {
+      waiting_clock_.Sleep(absl::Microseconds(700));
+      device_.Arrive({'a'});
+      ASSERT_TRUE(device_.AwaitArrivalsTaken());
+    }
+  };
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_TRUE(Write(1, kLong).ok());
+    arrive(2);
+  }
+  EXPECT_EQ(device_.longest_gathering(), absl::ZeroDuration());
+  arrive(50);
+  EXPECT_GT(device_.longest_gathering(), absl::Milliseconds(3));
+  EXPECT_LT(device_.longest_gathering(), absl::Microseconds(700) * UsbPipes::kTransfersIn)
+      << "the adapter would find no transfer waiting";
 }
 
 TEST_F(UsbSerialStreamTest, FailsNoReadWhereAnFtdiWillNotReportSeldom) {
@@ -214,16 +268,18 @@ TEST_F(UsbSerialStreamTest, WritesMoreThanItsTransfersHold) {
 
 TEST_F(UsbSerialStreamTest, StopsAskingWhileNobodyReads) {
   Open();
-  const size_t transfers = UsbPipes::kHighWater / 4096;
-  for (size_t i = 0; i < transfers + 10; ++i) device_.Arrive(std::vector<uint8_t>(4096, 'y'));
+  const size_t transfers = UsbPipes::kHighWater / UsbPipes::kInSize;
+  for (size_t i = 0; i < transfers + 10; ++i) {
+    device_.Arrive(std::vector<uint8_t>(UsbPipes::kInSize, 'y'));
+  }
   ASSERT_TRUE(device_.AwaitInTransfers(0));
   size_t total = 0;
-  while (total < (transfers + 10) * 4096) {
+  while (total < (transfers + 10) * UsbPipes::kInSize) {
     const auto bytes = Read(kLong, 4096);
     ASSERT_TRUE(bytes.ok()) << bytes.status();
     total += bytes->size();
   }
-  EXPECT_TRUE(device_.AwaitInTransfers(4));
+  EXPECT_TRUE(device_.AwaitInTransfers(UsbPipes::kTransfersIn));
   EXPECT_TRUE(absl::IsDeadlineExceeded(Read(kLook).status()));
 }
 
@@ -246,7 +302,7 @@ TEST_F(UsbSerialStreamTest, GivesWhatCameBeforeTheUnplugAndThenStaysDead) {
 TEST_F(UsbSerialStreamTest, WakesAReaderWhenTheBoardIsUnplugged) {
   Open();
   std::thread unplugger([this] {
-    EXPECT_TRUE(device_.AwaitInTransfers(4));
+    EXPECT_TRUE(device_.AwaitInTransfers(UsbPipes::kTransfersIn));
     device_.Unplug();
   });
   EXPECT_TRUE(errors::Is(Read(kLong).status(), ErrorCode::kBoardUnplugged));
@@ -256,7 +312,7 @@ TEST_F(UsbSerialStreamTest, WakesAReaderWhenTheBoardIsUnplugged) {
 TEST_F(UsbSerialStreamTest, WakesAWriterWhenTheBoardIsUnplugged) {
   Open();
   device_.HoldOut(true);
-  ASSERT_TRUE(Write(16 * 1024, kLong).ok());
+  ASSERT_TRUE(Write(kAllTransfers, kLong).ok());
   std::thread unplugger([this] { device_.Unplug(); });
   EXPECT_TRUE(errors::Is(Write(1, kLong), ErrorCode::kBoardUnplugged));
   unplugger.join();

@@ -4,8 +4,8 @@
 
 Boards that test the line, one after the other, each at every rate, by Kiln's own driver and by the kernel's terminal;
 then whole deployments. CPU is that of the process alone: what the kernel does in threads of its own is in nobody's
-account. The emulated processor runs one instruction in 2 ns, some 500 million a second; what the same work costs a
-real one tells the row "a wake-up and its answer", which the host prints of itself, too.
+account. The emulated processor runs one instruction in a nanosecond; how much quicker a real one is tells the row "a
+wake-up and its answer", which the host prints of itself, too.
 """
 
 import subprocess
