@@ -83,8 +83,8 @@ std::unique_ptr<boards::PortSource> UsbSide::MakeSource() {
   drivers.sysfs_root = roots_.sysfs;
   drivers.dev_root = roots_.dev;
   drivers.proc_root = roots_.proc;
-  drivers.terminal = [sysfs = roots_.sysfs](const std::string& path) {
-    return std::make_unique<ports::KernelTtyOpener>(path, sysfs);
+  drivers.terminal = [sysfs = roots_.sysfs, dev = roots_.dev](const std::string& path) {
+    return std::make_unique<ports::KernelTtyOpener>(path, sysfs, dev);
   };
   drivers.own = [this](const ports::UsbPlace& place, const ports::UsbAdapter& adapter) {
     return ports::MakeUsbSerialOpener(*context_, clock_, place, adapter, roots_.sysfs);

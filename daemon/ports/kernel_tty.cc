@@ -18,17 +18,21 @@
 #include "base/status_macros.h"
 #include "base/unique_fd.h"
 #include "daemon/ports/byte_stream.h"
+#include "daemon/ports/usb_node_lock.h"
 #include "daemon/ports/usb_sysfs.h"
 #include "errors/error.h"
 
 namespace kiln::ports {
 namespace {
 
-LinkKind KindOf(const std::string& path, const std::string& sysfs_root) {
+std::optional<UsbDevice> UsbDeviceBehind(const std::string& path, const std::string& sysfs_root) {
   std::error_code error;
   const std::filesystem::path device = std::filesystem::canonical(path, error);
-  if (error) return LinkKind::kUartBridge;
-  const std::optional<UsbDevice> usb = UsbDeviceOfTty(device.filename().string(), sysfs_root);
+  if (error) return std::nullopt;
+  return UsbDeviceOfTty(device.filename().string(), sysfs_root);
+}
+
+LinkKind KindOf(const std::optional<UsbDevice>& usb) {
   if (!usb.has_value() || usb->vendor != kEspressifVendor) return LinkKind::kUartBridge;
   return usb->product == kUsbSerialJtagProduct ? LinkKind::kUsbSerialJtag : LinkKind::kUsbOtg;
 }
@@ -45,9 +49,11 @@ void AskForLowLatency(int fd) {
 
 }  // namespace
 
-KernelTty::KernelTty(base::UniqueFd fd, base::UniqueFd wakeup, std::string path,
-                     const LinkTraits& traits)
-    : TtyStream(std::move(fd), std::move(wakeup), std::move(path)), traits_(traits) {}
+KernelTty::KernelTty(base::UniqueFd fd, base::UniqueFd wakeup, base::UniqueFd node,
+                     std::string path, const LinkTraits& traits)
+    : TtyStream(std::move(fd), std::move(wakeup), std::move(path)),
+      node_(std::move(node)),
+      traits_(traits) {}
 
 KernelTty::~KernelTty() {
   // A terminal that others keep open would stay closed to newcomers.
@@ -55,8 +61,15 @@ KernelTty::~KernelTty() {
 }
 
 absl::StatusOr<std::unique_ptr<KernelTty>> KernelTty::Open(const std::string& path,
-                                                           const std::string& sysfs_root) {
+                                                           const std::string& sysfs_root,
+                                                           const std::string& dev_root) {
   ASSIGN_OR_RETURN(base::UniqueFd wakeup, MakeWakeup());
+  const std::optional<UsbDevice> usb = UsbDeviceBehind(path, sysfs_root);
+  // Before the terminal, whose opening alone may move the modem lines.
+  base::UniqueFd node;
+  if (usb.has_value()) {
+    ASSIGN_OR_RETURN(node, LockNodeOfTerminal(*usb, path, dev_root));
+  }
   ASSIGN_OR_RETURN(base::UniqueFd fd, OpenLocked(path));
   RETURN_IF_ERROR(MakeRaw(fd.get(), path));
   // From here on open() itself refuses others, whether they lock or not.
@@ -66,10 +79,11 @@ absl::StatusOr<std::unique_ptr<KernelTty>> KernelTty::Open(const std::string& pa
   }
   AskForLowLatency(fd.get());
   int bits = 0;
-  const LinkTraits traits = {.kind = KindOf(path, sysfs_root),
+  const LinkTraits traits = {.kind = KindOf(usb),
                              .has_modem_lines = ::ioctl(fd.get(), TIOCMGET, &bits) == 0,
                              .has_baud_rate = true};
-  return std::unique_ptr<KernelTty>(new KernelTty(std::move(fd), std::move(wakeup), path, traits));
+  return std::unique_ptr<KernelTty>(
+      new KernelTty(std::move(fd), std::move(wakeup), std::move(node), path, traits));
 }
 
 absl::Status KernelTty::SetLines(bool dtr, bool rts) {
@@ -84,11 +98,11 @@ absl::Status KernelTty::SetLines(bool dtr, bool rts) {
   return absl::OkStatus();
 }
 
-KernelTtyOpener::KernelTtyOpener(std::string path, std::string sysfs_root)
-    : path_(std::move(path)), sysfs_root_(std::move(sysfs_root)) {}
+KernelTtyOpener::KernelTtyOpener(std::string path, std::string sysfs_root, std::string dev_root)
+    : path_(std::move(path)), sysfs_root_(std::move(sysfs_root)), dev_root_(std::move(dev_root)) {}
 
 absl::StatusOr<std::unique_ptr<ByteStream>> KernelTtyOpener::Open() {
-  return KernelTty::Open(path_, sysfs_root_);
+  return KernelTty::Open(path_, sysfs_root_, dev_root_);
 }
 
 bool KernelTtyOpener::Present() {

@@ -17,8 +17,10 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "base/unique_fd.h"
 #include "daemon/ports/port_holder.h"
 #include "daemon/ports/test_terminal.h"
+#include "daemon/ports/usb_node_lock.h"
 #include "daemon/ports/usb_sysfs.h"
 #include "errors/error.h"
 #include "gmock/gmock.h"
@@ -28,6 +30,7 @@ namespace kiln::ports {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::HasSubstr;
 
 void WriteFile(const fs::path& path, const std::string& content) {
   fs::create_directories(path.parent_path());
@@ -44,6 +47,8 @@ class UsbSysfsTest : public ::testing::Test {
     const fs::path usb = root_ / "devices/pci0000:00/usb1/1-2/1-2.3";
     WriteFile(usb / "idVendor", vendor + "\n");
     WriteFile(usb / "idProduct", product + "\n");
+    WriteFile(usb / "busnum", "1\n");
+    WriteFile(usb / "devnum", "23\n");
     WriteFile(usb / "manufacturer", "Silicon Labs\n");
     WriteFile(usb / "product", "CP2102\x1b[31m UART\n");
     WriteFile(usb / "1-2.3:1.1/bInterfaceNumber", "01\n");
@@ -68,6 +73,8 @@ TEST_F(UsbSysfsTest, FindsTheDeviceBehindEitherKindOfTty) {
     EXPECT_EQ(device->product, 0xea60);
     EXPECT_EQ(device->topology, "1-2.3");
     EXPECT_EQ(device->interface_number, 1);
+    EXPECT_EQ(device->bus, 1);
+    EXPECT_EQ(device->device_number, 23);
     EXPECT_EQ(device->manufacturer, "Silicon Labs");
     EXPECT_EQ(device->description, "CP2102?[31m UART") << "no control characters";
   }
@@ -100,6 +107,63 @@ TEST_F(UsbSysfsTest, TraitsTellHowTheChipIsReached) {
     ASSERT_TRUE(stream.ok()) << stream.status();
     EXPECT_EQ((*stream)->traits().kind, test.kind) << test.vendor << ":" << test.product;
   }
+}
+
+// The node of the adapter behind a test terminal, in a /dev of the test's own.
+class UsbNodeLockTest : public UsbSysfsTest {
+ protected:
+  UsbNodeLockTest() {
+    AddTty(fs::path(terminal_.slave_path()).filename(), "10c4", "ea60", true);
+    WriteFile(node_, "");
+  }
+
+  base::UniqueFd OpenNode(int flags = O_RDWR) const {
+    base::UniqueFd file(::open(node_.c_str(), flags | O_CLOEXEC));
+    EXPECT_TRUE(file.valid());
+    return file;
+  }
+
+  static bool Locks(const base::UniqueFd& node, uint8_t interface, UsbNodeUse use) {
+    const auto locked = LockUsbNode(node.get(), interface, use);
+    EXPECT_TRUE(locked.ok()) << locked.status();
+    return locked.ok() && *locked;
+  }
+
+  const fs::path dev_ = fs::path(terminal_.folder()) / "dev";
+  const fs::path node_ = dev_ / "bus/usb/001/023";
+  KernelTtyOpener opener_{terminal_.path(), root_, dev_};
+};
+
+TEST_F(UsbNodeLockTest, AnOpenTerminalKeepsOwnDriversOffItsInterface) {
+  const base::UniqueFd other = OpenNode();
+  auto stream = opener_.Open();
+  ASSERT_TRUE(stream.ok()) << stream.status();
+  EXPECT_FALSE(Locks(other, 1, UsbNodeUse::kOwnDriver));
+  EXPECT_TRUE(Locks(other, 0, UsbNodeUse::kOwnDriver));
+  stream->reset();
+  EXPECT_TRUE(Locks(other, 1, UsbNodeUse::kOwnDriver));
+}
+
+TEST_F(UsbNodeLockTest, AnOwnDriverKeepsTheTerminalClosed) {
+  const base::UniqueFd other = OpenNode();
+  ASSERT_TRUE(Locks(other, 1, UsbNodeUse::kOwnDriver));
+  const absl::Status opened = opener_.Open().status();
+  EXPECT_TRUE(errors::Is(opened, errors::ErrorCode::kPortBusy)) << opened;
+  EXPECT_THAT(std::string(opened.message()), HasSubstr(node_.string()));
+}
+
+TEST_F(UsbNodeLockTest, ATerminalOpensWithoutANodeAndBesideItsSiblings) {
+  const base::UniqueFd sibling = OpenNode(O_RDONLY);
+  ASSERT_TRUE(Locks(sibling, 1, UsbNodeUse::kTerminal));
+  EXPECT_TRUE(opener_.Open().ok());
+  fs::remove(node_);
+  EXPECT_TRUE(opener_.Open().ok());
+}
+
+TEST_F(UsbNodeLockTest, ALockThatCannotBeHadIsAnErrorAndNoLicence) {
+  const base::UniqueFd reading = OpenNode(O_RDONLY);
+  const absl::Status locked = LockUsbNode(reading.get(), 1, UsbNodeUse::kOwnDriver).status();
+  EXPECT_TRUE(errors::Is(locked, errors::ErrorCode::kPortFailed)) << locked;
 }
 
 TEST(KernelTtyTest, OrdinaryTtyIsAUartBridge) {

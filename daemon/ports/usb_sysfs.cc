@@ -39,6 +39,14 @@ std::optional<uint16_t> ReadId(const fs::path& path) {
   return static_cast<uint16_t>(id);
 }
 
+// 0 when it is no number of a byte.
+uint8_t ReadNumber(const fs::path& path) {
+  uint32_t number = 0;
+  return absl::SimpleAtoi(ReadAttribute(path), &number) && number <= UINT8_MAX
+             ? static_cast<uint8_t>(number)
+             : uint8_t{0};
+}
+
 }  // namespace
 
 std::optional<UsbDevice> UsbDeviceOfTty(const std::string& tty_name,
@@ -52,8 +60,9 @@ std::optional<UsbDevice> UsbDeviceOfTty(const std::string& tty_name,
   for (int level = 0; level < 3; ++level) {
     if (fs::exists(place / "bInterfaceNumber", error)) {
       uint32_t number = 0;
-      if (absl::SimpleHexAtoi(ReadAttribute(place / "bInterfaceNumber"), &number)) {
-        device.interface_number = static_cast<int>(number);
+      if (absl::SimpleHexAtoi(ReadAttribute(place / "bInterfaceNumber"), &number) &&
+          number <= UINT8_MAX) {
+        device.interface_number = static_cast<uint8_t>(number);
       }
     }
     const auto vendor = ReadId(place / "idVendor");
@@ -62,6 +71,8 @@ std::optional<UsbDevice> UsbDeviceOfTty(const std::string& tty_name,
       device.vendor = *vendor;
       device.product = *product;
       device.topology = place.filename().string();
+      device.bus = ReadNumber(place / "busnum");
+      device.device_number = ReadNumber(place / "devnum");
       device.manufacturer = ReadAttribute(place / "manufacturer");
       device.description = ReadAttribute(place / "product");
       return device;

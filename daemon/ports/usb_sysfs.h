@@ -18,7 +18,10 @@ struct UsbDevice {
   uint16_t vendor = 0;
   uint16_t product = 0;
   std::string topology;  // bus and hub ports: "1-2.3"
-  int interface_number = 0;
+  uint8_t interface_number = 0;
+  // Its node is in /dev/bus/usb under these two; 0: sysfs does not tell.
+  uint8_t bus = 0;
+  uint8_t device_number = 0;
   std::string manufacturer;  // the device's own words, printable and at most
   std::string description;   // 126 bytes; may be empty
 };

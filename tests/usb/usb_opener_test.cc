@@ -25,6 +25,8 @@
 #include "daemon/ports/usb/adapters.h"
 #include "daemon/ports/usb/usb_context.h"
 #include "daemon/ports/usb/usb_serial.h"
+#include "daemon/ports/usb_node_lock.h"
+#include "daemon/ports/usb_sysfs.h"
 #include "errors/error.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -99,6 +101,11 @@ class UsbOpenerTest : public ::testing::Test {
     return stream.ok() ? *std::move(stream) : nullptr;
   }
 
+  // What sysfs would say of the device's terminal.
+  ports::UsbDevice Terminal() {
+    return {.bus = 1, .device_number = static_cast<uint8_t>(*bus_.DeviceNumber(kPlace))};
+  }
+
   simulator::MockedUsbBus bus_;  // first: libusb looks at its folders when it starts
   std::unique_ptr<ports::UsbContext> context_;
   ports::UsbPlace place_ = {.bus = 1, .hub_ports = {2, 3}};
@@ -162,6 +169,35 @@ TEST_F(UsbOpenerTest, RefusesToShareADeviceWithAnotherStation) {
   EXPECT_TRUE(errors::Is(Opener(clock)->Open().status(), ErrorCode::kPortBusy));
 
   EXPECT_EQ(clock.Monotonic(), before);  // at once
+}
+
+// What a station does whose board is reached by the kernel's terminal; the mocked bus has none that
+// can be opened.
+TEST_F(UsbOpenerTest, RefusesADeviceWhoseTerminalAnotherStationHasOpen) {
+  Plug(Loopback("cp2102n"));
+  auto terminal = ports::LockNodeOfTerminal(Terminal(), "/dev/ttyUSB0");
+  ASSERT_TRUE(terminal.ok()) << terminal.status();
+  ASSERT_TRUE(terminal->valid());
+  base::FakeClock clock;
+  const absl::Duration before = clock.Monotonic();
+
+  EXPECT_TRUE(errors::Is(Opener(clock)->Open().status(), ErrorCode::kPortBusy));
+
+  EXPECT_EQ(clock.Monotonic(), before);  // at once
+  EXPECT_FALSE(bus_.Claimed(kPlace));
+  terminal->Reset();
+  EXPECT_NE(Open(), nullptr);
+}
+
+TEST_F(UsbOpenerTest, KeepsTheTerminalOfItsDeviceClosedToOtherStations) {
+  Plug(Loopback("cp2102n"));
+  {
+    const auto own = Open();
+    ASSERT_NE(own, nullptr);
+    const absl::Status locked = ports::LockNodeOfTerminal(Terminal(), "/dev/ttyUSB0").status();
+    EXPECT_TRUE(errors::Is(locked, ErrorCode::kPortBusy)) << locked;
+  }
+  EXPECT_TRUE(ports::LockNodeOfTerminal(Terminal(), "/dev/ttyUSB0").ok());
 }
 
 TEST_F(UsbOpenerTest, OpensBothTerminalsOfADualAdapter) {

@@ -29,6 +29,7 @@
 #include "daemon/ports/usb/usb_descriptors.h"
 #include "daemon/ports/usb/usb_place.h"
 #include "daemon/ports/usb/usb_serial_stream.h"
+#include "daemon/ports/usb_node_lock.h"
 #include "errors/error.h"
 
 namespace kiln::ports {
@@ -110,16 +111,11 @@ absl::StatusOr<std::unique_ptr<ByteStream>> UsbSerialOpener::TryOpen(bool& final
     interfaces.push_back(layout->data_interface);
   }
 
-  const std::string node = absl::StrFormat("/dev/bus/usb/%03d/%03d", place_.bus, *number);
+  const std::string node = UsbNodePath(place_.bus, *number);
   ASSIGN_OR_RETURN(base::UniqueFd file, OpenNode(node));
-  // One byte of the node for each interface, so that the terminals of one adapter can be held
-  // apart. The lock is the open file's: the kernel drops it with the process.
-  struct flock lock = {};
-  lock.l_type = F_WRLCK;
-  lock.l_whence = SEEK_SET;
-  lock.l_start = layout->control_interface;
-  lock.l_len = 1;
-  if (::fcntl(file.get(), F_OFD_SETLK, &lock) != 0 && (errno == EAGAIN || errno == EACCES)) {
+  ASSIGN_OR_RETURN(const bool locked,
+                   LockUsbNode(file.get(), layout->control_interface, UsbNodeUse::kOwnDriver));
+  if (!locked) {
     final = true;
     file.Reset();  // so that this process is not named as the holder for its attempt
     return Busy(node, FindHolderOfNode(node));

@@ -27,11 +27,12 @@ struct UsbPlace {
 // kernel's driver (and gives it back on closing), claims it, sets it up at 115200 8N1. What right
 // after arrival is not there yet (node, permission, claim) is tried again for up to 2 s. Errors as
 // StreamOpener::Open. The device number in `place` may be another by then: what counts is the place
-// and the kind of device. An interface is locked, by a byte of the device's node, against other
-// stations, also in other containers. A process that is killed lets go of everything but gives
-// nothing back: the kernel's terminal comes again with the next orderly close, or with a replug.
-// `context` and `clock` must outlive the opener and its streams; `adapter` is
-// of the table and not kKernelOnly. `sysfs_root` is "/sys", except in tests. Thread-safe.
+// and the kind of device. An interface is locked (usb_node_lock.h) against other
+// stations, also in other containers and through the kernel's terminal. A process that is killed
+// lets go of everything but gives nothing back: the kernel's terminal comes again with the next
+// orderly close, or with a replug. `context` and `clock` must outlive the opener and its streams;
+// `adapter` is of the table and not kKernelOnly. `sysfs_root` is "/sys", except in tests.
+// Thread-safe.
 std::unique_ptr<StreamOpener> MakeUsbSerialOpener(UsbContext& context, base::Clock& clock,
                                                   const UsbPlace& place, const UsbAdapter& adapter,
                                                   const std::string& sysfs_root = "/sys");
