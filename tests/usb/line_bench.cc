@@ -33,10 +33,9 @@
 #include "base/digest.h"
 #include "base/status_macros.h"
 #include "daemon/ports/byte_stream.h"
-#include "daemon/ports/kernel_tty.h"
 #include "daemon/ports/usb/usb_context.h"
 #include "simulator/usb/line_test_peer.h"
-#include "tests/usb/place_opener.h"
+#include "tests/usb/driver_opener.h"
 
 namespace kiln {
 namespace {
@@ -175,13 +174,7 @@ absl::Status Measure(ports::ByteStream& stream, uint32_t baud) {
 
 absl::Status Run(const std::string& port, const std::vector<uint32_t>& bauds) {
   std::unique_ptr<ports::UsbContext> context;
-  std::unique_ptr<ports::StreamOpener> opener;
-  if (absl::StartsWith(port, "/")) {
-    opener = std::make_unique<ports::KernelTtyOpener>(port);
-  } else {
-    ASSIGN_OR_RETURN(context, ports::UsbContext::Create());
-    ASSIGN_OR_RETURN(opener, OpenerOfPlace(*context, port, 0));
-  }
+  ASSIGN_OR_RETURN(const auto opener, OpenerOf(port, context));
   ASSIGN_OR_RETURN(const std::unique_ptr<ports::ByteStream> stream, opener->Open());
   for (const uint32_t baud : bauds) RETURN_IF_ERROR(Measure(*stream, baud)) << baud << " baud";
   return absl::OkStatus();

@@ -14,6 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "daemon/ports/usb/libusb_errors.h"
 #include "errors/error.h"
 
 namespace kiln::ports {
@@ -66,8 +67,12 @@ class LibusbContext final : public UsbContext {
   // itself it wakes once a minute.
   void RunEvents() {
     while (!stopping()) {
-      libusb_handle_events(context_);
-      const absl::Duration pause = std::exchange(gather_, kNever);
+      const int result = libusb_handle_events(context_);
+      absl::Duration pause = std::exchange(gather_, kNever);
+      if (result != LIBUSB_SUCCESS && result != LIBUSB_ERROR_INTERRUPTED) {
+        ReportError("events", LibusbErrorCode(result));
+        pause = kErrorPause;
+      }
       if (pause != kNever) AwaitStop(pause);
     }
   }
@@ -83,6 +88,8 @@ class LibusbContext final : public UsbContext {
   }
 
   static constexpr absl::Duration kNever = absl::InfiniteDuration();
+  // A system that fails to wait must not be asked in a circle.
+  static constexpr absl::Duration kErrorPause = absl::Milliseconds(100);
 
   libusb_context* const context_;
   libusb_hotplug_callback_handle hotplug_ = 0;

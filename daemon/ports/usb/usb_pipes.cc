@@ -201,8 +201,10 @@ void UsbPipes::OnReceived(UsbTransfer& transfer, UsbOutcome outcome, size_t byte
     case UsbOutcome::kCancelled:
       return;
     case UsbOutcome::kStalled:
+      // Others that were waiting come back with the same halt.
+      if (std::exchange(in_halted_, true)) break;
+      [[fallthrough]];
     case UsbOutcome::kFailed:
-      in_halted_ = in_halted_ || outcome == UsbOutcome::kStalled;
       if (++failed_in_a_row_ >= kMaxFailedInARow) Gone("does not answer on the bus any more");
       break;
     case UsbOutcome::kGone:

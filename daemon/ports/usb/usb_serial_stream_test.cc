@@ -351,6 +351,21 @@ TEST_F(UsbSerialStreamTest, TakesAnEndpointOutOfItsHalt) {
   EXPECT_EQ(device_.halts_cleared(), 1);
 }
 
+TEST_F(UsbSerialStreamTest, TakesManyTransfersThatOneHaltEndsForOneFailure) {
+  Open();
+  for (int i = 0; i < 5; ++i) device_.FailIn(UsbOutcome::kStalled);
+  device_.Arrive({'a'});
+  EXPECT_EQ(*Read(kLong), "a");
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Read(kLook).status()));
+  EXPECT_EQ(device_.halts_cleared(), 1);
+}
+
+TEST_F(UsbSerialStreamTest, GivesUpAnEndpointThatHaltsAgainAndAgain) {
+  Open();
+  for (size_t i = 0; i < 3 * UsbPipes::kTransfersIn; ++i) device_.FailIn(UsbOutcome::kStalled);
+  EXPECT_TRUE(errors::Is(Read(kLong).status(), ErrorCode::kBoardUnplugged));
+}
+
 TEST_F(UsbSerialStreamTest, TellsOnceThatBytesWereLost) {
   Open();
   device_.FailOut(UsbOutcome::kStalled);

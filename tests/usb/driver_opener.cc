@@ -1,4 +1,4 @@
-#include "tests/usb/place_opener.h"
+#include "tests/usb/driver_opener.h"
 
 #include <cstdint>
 #include <fstream>
@@ -8,11 +8,13 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "base/clock.h"
 #include "base/status_macros.h"
 #include "daemon/ports/byte_stream.h"
+#include "daemon/ports/kernel_tty.h"
 #include "daemon/ports/usb/adapters.h"
 #include "daemon/ports/usb/usb_context.h"
 #include "daemon/ports/usb/usb_serial.h"
@@ -49,16 +51,16 @@ absl::StatusOr<ports::UsbPlace> ParsePlace(const std::string& name, const std::s
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<ports::StreamOpener>> OpenerOfPlace(ports::UsbContext& context,
-                                                                   const std::string& name,
-                                                                   uint8_t serial_port) {
-  ASSIGN_OR_RETURN(ports::UsbPlace place, ParsePlace(name, "/sys/bus/usb/devices/" + name));
-  place.serial_port = serial_port;
+absl::StatusOr<std::unique_ptr<ports::StreamOpener>> OpenerOf(
+    const std::string& port, std::unique_ptr<ports::UsbContext>& context) {
+  if (absl::StartsWith(port, "/")) return std::make_unique<ports::KernelTtyOpener>(port);
+  ASSIGN_OR_RETURN(context, ports::UsbContext::Create());
+  ASSIGN_OR_RETURN(const ports::UsbPlace place, ParsePlace(port, "/sys/bus/usb/devices/" + port));
   const ports::UsbAdapter* adapter = ports::FindUsbAdapter(place.vendor, place.product, true);
   if (adapter == nullptr || adapter->driver == ports::UsbDriver::kKernelOnly) {
     return absl::NotFoundError("no adapter of Kiln's own drivers is there");
   }
-  return ports::MakeUsbSerialOpener(context, base::SystemClock(), place, *adapter);
+  return ports::MakeUsbSerialOpener(*context, base::SystemClock(), place, *adapter);
 }
 
 }  // namespace kiln
