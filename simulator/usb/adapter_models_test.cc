@@ -269,6 +269,31 @@ TEST(Cp210xModelTest, TellsWhichPartItIs) {
   EXPECT_EQ(Read(new_part, {0xC0, 0xFF, 0x000E, 0, 0x2A6})->size(), 0x2A6u);
 }
 
+TEST(Cp210xModelTest, SendsNothingWhileItWaitsForAClearToSendThatNoBoardGives) {
+  Cp210xModel model(Cp210xModel::Part::kCp2102N, Loopback());
+  model.Plug(kNow);
+  ASSERT_TRUE(Send(model, {0x41, 0x00, 1, 0}));
+  Bytes flow(16);
+  flow[0] = 0x09;  // DTR held active, CTS awaited
+  ASSERT_TRUE(Send(model, {0x41, 0x13, 0, 0}, flow));
+
+  ASSERT_TRUE(model.TakePacket(kNow, 0x01, Bytes{1, 2, 3}));
+  EXPECT_EQ(model.GivePacket(kNow, 0x81), std::nullopt);
+  const std::optional<Bytes> held = Read(model, {0xC1, 0x10, 0, 0, 19});
+  ASSERT_TRUE(held.has_value());
+  EXPECT_EQ(held->at(4), 1) << "why it waits";
+  EXPECT_NE(held->at(12), 0) << "what waits";
+  for (int packet = 0; model.TakePacket(kNow, 0x01, Bytes(64)); ++packet) {
+    ASSERT_LT(packet, 100) << "the buffer has no end";
+  }
+
+  ASSERT_TRUE(Send(model, {0x41, 0x12, 0x0005, 0}));  // empties the buffer
+  ASSERT_TRUE(model.TakePacket(kNow, 0x01, Bytes{4, 5}));
+  flow[0] = 0x01;
+  ASSERT_TRUE(Send(model, {0x41, 0x13, 0, 0}, flow));
+  EXPECT_EQ(model.GivePacket(kNow, 0x81), Bytes({4, 5}));
+}
+
 TEST(Cp210xModelTest, FlowControlSettingsHoldTheLines) {
   Cp210xModel model(kCp2102, Loopback());
   model.Plug(kNow);

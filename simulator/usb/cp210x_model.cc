@@ -65,8 +65,13 @@ constexpr uint16_t kDtr = 0x0001;
 constexpr uint16_t kRts = 0x0002;
 constexpr uint16_t kDtrMask = 0x0100;
 constexpr uint16_t kRtsMask = 0x0200;
-constexpr uint8_t kCtsAndDsr = 0x30;  // of kGetModemStatus: both inputs are asserted
 
+// kSetFlow, AN571, 5.26: what is sent waits for CTS, DSR or DCD. No board has them connected, and
+// the chip pulls them up to where they say no.
+constexpr uint8_t kAnyHandshake = 0x38;
+constexpr uint8_t kHoldForCts = 0x01;  // of kGetCommStatus
+
+constexpr uint16_t kPurgeTransmit = 0x0005;
 constexpr uint16_t kPurgeReceive = 0x000A;
 constexpr uint32_t kDefaultBaudRate = 115200;
 
@@ -150,12 +155,13 @@ std::optional<UsbDeviceModel::Bytes> Cp210xModel::Answer(absl::Duration now, con
       return Bytes();
     }
     case kGetModemStatus:
-      return Bytes{static_cast<uint8_t>(kCtsAndDsr | (port_.state().dtr ? kDtr : 0) |
-                                        (port_.state().rts ? kRts : 0))};
+      return Bytes{
+          static_cast<uint8_t>((port_.state().dtr ? kDtr : 0) | (port_.state().rts ? kRts : 0))};
     case kGetCommStatus:
       return CommStatus(now);
     case kPurge:
       port_.NotePurge();
+      if ((setup.value & kPurgeTransmit) != 0) port_.PurgeOutput();
       if ((setup.value & kPurgeReceive) != 0) port_.PurgeInput(now);
       return Bytes();
     case kSetFlow:
@@ -241,11 +247,13 @@ void Cp210xModel::SetFlow(absl::Duration now, absl::Span<const uint8_t> data) {
       rts.value_or(port_.state().rts) != port_.state().rts) {
     port_.SetLines(now, dtr, rts);
   }
+  port_.SetHeldBack(now, (flow_[0] & kAnyHandshake) != 0);
 }
 
 UsbDeviceModel::Bytes Cp210xModel::CommStatus(absl::Duration now) {
   // AN571, 5.27: errors, hold reasons, what waits to be read and to be sent, three flags.
   Bytes status(8);
+  if ((flow_[0] & kAnyHandshake) != 0) status[4] = kHoldForCts;
   base::AppendLe<uint32_t>(status, static_cast<uint32_t>(port_.Waiting(now)));
   base::AppendLe<uint32_t>(status, port_.SendIdle(now) ? 0 : 1);
   status.resize(19);

@@ -20,6 +20,7 @@ constexpr size_t kMaxWaiting = size_t{1024} * 1024;
 // An adapter's transmit buffer holds some hundred bytes: at 921600 baud 640 of them (CP2102N's
 // data sheet: 512 and some) last about 7 ms.
 constexpr absl::Duration kSendBuffer = absl::Milliseconds(7);
+constexpr size_t kSendBufferBytes = 640;
 
 }  // namespace
 
@@ -34,6 +35,7 @@ void SerialPort::PowerOn(absl::Duration now) {
 void SerialPort::PowerOff() {
   peer_->PowerOff();
   received_.clear();
+  unsent_.clear();
   listening_ = false;
 }
 
@@ -43,7 +45,8 @@ void SerialPort::ForgetSettings(absl::Duration now) {
   state_.enabled = true;
   received_.clear();
   listening_ = false;
-  refused_ = owes_end_ = false;
+  refused_ = owes_end_ = held_back_ = false;
+  unsent_.clear();
   if (lines) peer_->SetLines(now, false, false);
 }
 
@@ -75,19 +78,32 @@ void SerialPort::SetLines(absl::Duration now, std::optional<bool> dtr, std::opti
   peer_->SetLines(now, request.dtr, request.rts);
 }
 
+void SerialPort::SetHeldBack(absl::Duration now, bool held_back) {
+  held_back_ = held_back;
+  if (held_back_ || unsent_.empty()) return;
+  peer_->Receive(now, unsent_);
+  unsent_.clear();
+}
+
 void SerialPort::PurgeInput(absl::Duration now) {
   Advance(now);
   received_.clear();
 }
 
 bool SerialPort::CanTake(absl::Duration now) {
-  refused_ = peer_->ReceiveDone() > now + kSendBuffer;
+  refused_ =
+      held_back_ ? unsent_.size() >= kSendBufferBytes : peer_->ReceiveDone() > now + kSendBuffer;
   return !refused_;
 }
 
 void SerialPort::FromHost(absl::Duration now, absl::Span<const uint8_t> bytes) {
   state_.bytes_from_host += bytes.size();
-  if (state_.enabled && !bytes.empty()) peer_->Receive(now, bytes);
+  if (!state_.enabled || bytes.empty()) return;
+  if (held_back_) {
+    unsent_.insert(unsent_.end(), bytes.begin(), bytes.end());
+  } else {
+    peer_->Receive(now, bytes);
+  }
 }
 
 size_t SerialPort::Waiting(absl::Duration now) {
@@ -131,7 +147,7 @@ void SerialPort::Advance(absl::Duration now) {
 
 std::optional<absl::Duration> SerialPort::NextEvent() const {
   std::optional<absl::Duration> next = peer_->NextEvent();
-  if (refused_) {
+  if (refused_ && !held_back_) {
     const absl::Duration room = peer_->ReceiveDone() - kSendBuffer;
     next = std::min(next.value_or(room), room);
   }

@@ -59,7 +59,11 @@ class SerialPort {
   void SetLatency(uint8_t milliseconds) { state_.latency_ms = milliseconds; }
   // One request that sets one line or both.
   void SetLines(absl::Duration now, std::optional<bool> dtr, std::optional<bool> rts);
+  // Whether flow control keeps what the host sends in the adapter's buffer.
+  void SetHeldBack(absl::Duration now, bool held_back);
   void PurgeInput(absl::Duration now);
+  // Throws away what is held back.
+  void PurgeOutput() { unsent_.clear(); }
   void NotePurge() { ++state_.purges; }
 
   // Whether there is room for another packet from the host.
@@ -72,7 +76,7 @@ class SerialPort {
   // waits, or the empty packet that ends a series of full ones. Nothing: it has none.
   std::optional<std::vector<uint8_t>> NextPacket(absl::Duration now, size_t max_packet);
   // Whether everything the host sent has left the adapter.
-  bool SendIdle(absl::Duration now) const { return peer_->ReceiveDone() <= now; }
+  bool SendIdle(absl::Duration now) const { return unsent_.empty() && peer_->ReceiveDone() <= now; }
   void SetListening(absl::Duration now, bool listening);
   bool listening() const { return listening_; }
 
@@ -87,6 +91,8 @@ class SerialPort {
   const size_t receive_buffer_;
   SerialState state_;
   std::deque<uint8_t> received_;
+  bool held_back_ = false;
+  std::vector<uint8_t> unsent_;  // what is held back
   bool listening_ = false;
   bool refused_ = false;   // the host waits for room
   bool owes_end_ = false;  // the last packet was full

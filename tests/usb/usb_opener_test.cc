@@ -241,6 +241,32 @@ TEST_F(UsbOpenerTest, CountsTheTransfersThatFail) {
   context_->SetErrorObserver(nullptr);
 }
 
+TEST_F(UsbOpenerTest, TakesBackTheFlowControlThatAnotherProgramLeftOn) {
+  Plug(Loopback("cp2102n"));
+  bus_.With(kPlace, [](UsbDeviceModel& model) {
+    // CTS awaited, DTR held inactive, RTS left to the chip, held-back bytes in its buffer.
+    std::vector<uint8_t> flow(16);
+    flow[0] = 0x08;
+    flow[4] = 0x80;
+    const absl::Duration now = base::SystemClock().Monotonic();
+    ASSERT_TRUE(model.Control(now, {0x41, 0x00, 1, 0, 0}, {}).has_value());
+    ASSERT_TRUE(model.Control(now, {0x41, 0x13, 0, 0, 16}, flow).has_value());
+    const std::vector<uint8_t> stale(10, 0xff);
+    ASSERT_TRUE(model.TakePacket(now, 0x01, stale));
+  });
+  const auto stream = Open();
+  ASSERT_NE(stream, nullptr);
+  EXPECT_EQ(bus_.State(kPlace).line_requests, 1U) << "but for the stream's own";
+
+  const std::vector<uint8_t> sent = {1, 2, 3};
+  ASSERT_TRUE(stream->Write(sent, kLong).ok());
+  std::vector<uint8_t> received(64);
+  const auto count = stream->Read(absl::MakeSpan(received), kLong);
+  ASSERT_TRUE(count.ok()) << count.status();
+  received.resize(*count);
+  EXPECT_EQ(received, sent);
+}
+
 // ---- Each driver --------------------------------------------------------------------------------
 
 class UsbDriversOnTheBusTest : public UsbOpenerTest,

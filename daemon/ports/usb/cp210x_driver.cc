@@ -1,6 +1,7 @@
 #include "daemon/ports/usb/cp210x_driver.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -27,8 +28,11 @@ constexpr uint8_t kFromDevice = 0xc0;
 constexpr uint8_t kIfcEnable = 0x00;
 constexpr uint8_t kSetLineCtl = 0x03;
 constexpr uint8_t kSetMhs = 0x07;
+constexpr uint8_t kGetMdmSts = 0x08;
 constexpr uint8_t kGetCommStatus = 0x10;
 constexpr uint8_t kPurge = 0x12;
+constexpr uint8_t kSetFlow = 0x13;
+constexpr uint8_t kEmbedEvents = 0x15;
 constexpr uint8_t kSetBaudRate = 0x1e;
 constexpr uint8_t kVendorSpecific = 0xff;
 
@@ -36,10 +40,19 @@ constexpr uint16_t kEnable = 1;
 constexpr uint16_t kEightNone1 = 0x0800;
 constexpr uint16_t kPurgeAll = 0x000f;
 constexpr uint16_t kGetPartNumber = 0x370b;
-// SET_MHS: the lines in bits 0 and 1; bits 8 and 9 say which of them change.
+// SET_MHS: the lines in bits 0 and 1; bits 8 and 9 say which of them change. GET_MDMSTS has the
+// lines in the same bits.
 constexpr uint16_t kDtr = 0x0001;
 constexpr uint16_t kRts = 0x0002;
 constexpr uint16_t kBothMask = 0x0300;
+// SET_FLOW: four words, of which the first says what DTR does, the second what RTS does, and the
+// third when to send XON. All other bits turn something on.
+constexpr size_t kFlowSize = 16;
+constexpr size_t kControlHandshake = 0;
+constexpr size_t kFlowReplace = 4;
+constexpr size_t kXonLimit = 8;
+constexpr uint8_t kDtrHeldActive = 0x01;
+constexpr uint8_t kRtsHeldActive = 0x40;
 // GET_COMM_STATUS: 19 bytes, of which the output queue's length stands at 12.
 constexpr uint16_t kCommStatusSize = 0x13;
 constexpr size_t kOutQueueOffset = 12;
@@ -131,7 +144,29 @@ absl::Status Cp210xDriver::Start() {
   RETURN_IF_ERROR(Send(kIfcEnable, kEnable)) << "enabling the UART";
   RETURN_IF_ERROR(Send(kSetLineCtl, kEightNone1)) << "setting 8N1";
   RETURN_IF_ERROR(SetBaudRate(kUsbInitialBaud));
-  return Send(kPurge, kPurgeAll);
+  RETURN_IF_ERROR(SendIfKnown(kEmbedEvents, 0)) << "keeping events out of the data";
+  RETURN_IF_ERROR(Send(kPurge, kPurgeAll)) << "emptying the buffers";
+  // Last: what flow control has held back must not reach the board.
+  RETURN_IF_ERROR(EndFlowControl()) << "ending flow control";
+  return absl::OkStatus();
+}
+
+// The chip keeps it when whoever turned it on closes the port, and then waits for a CTS that no
+// board gives.
+absl::Status Cp210xDriver::EndFlowControl() {
+  const auto lines = handle_.ControlIn({kFromInterface, kGetMdmSts, 0, interface_}, 1);
+  if (errors::Is(lines.status(), errors::ErrorCode::kBoardUnplugged)) return lines.status();
+  // The request cannot leave the lines out, so it sets them as they are. From a chip that does not
+  // tell: both active, which runs a board in its normal mode.
+  const uint8_t state =
+      lines.ok() && !lines->empty() ? lines->front() : static_cast<uint8_t>(kDtr | kRts);
+  std::array<uint8_t, kFlowSize> flow = {};
+  flow[kControlHandshake] = (state & kDtr) != 0 ? kDtrHeldActive : 0;
+  flow[kFlowReplace] = (state & kRts) != 0 ? kRtsHeldActive : 0;
+  // Revision A01 of the CP2102N takes its RTS from here (erratum CP2102N_E104). As a limit it means
+  // nothing, with XON off.
+  flow[kXonLimit] = flow[kFlowReplace];
+  return SendIfKnown(kSetFlow, 0, flow);
 }
 
 absl::Status Cp210xDriver::SetBaudRate(uint32_t baud) {
@@ -158,6 +193,12 @@ absl::StatusOr<UsbOutput> Cp210xDriver::Output() {
 
 absl::Status Cp210xDriver::Send(uint8_t request, uint16_t value, absl::Span<const uint8_t> data) {
   return handle_.ControlOut({kToInterface, request, value, interface_}, data);
+}
+
+absl::Status Cp210xDriver::SendIfKnown(uint8_t request, uint16_t value,
+                                       absl::Span<const uint8_t> data) {
+  const absl::Status sent = Send(request, value, data);
+  return errors::Is(sent, errors::ErrorCode::kBoardUnplugged) ? sent : absl::OkStatus();
 }
 
 }  // namespace kiln::ports

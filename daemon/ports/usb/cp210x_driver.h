@@ -26,7 +26,10 @@ class Cp210xDriver final : public UsbSerialDriver {
   absl::StatusOr<UsbOutput> Output() override;
 
  private:
+  absl::Status EndFlowControl();
   absl::Status Send(uint8_t request, uint16_t value, absl::Span<const uint8_t> data = {});
+  // OK also when the chip refuses: a clone that does not know a setting has none to take back.
+  absl::Status SendIfKnown(uint8_t request, uint16_t value, absl::Span<const uint8_t> data = {});
 
   const UsbAdapter& adapter_;
   const uint16_t interface_;

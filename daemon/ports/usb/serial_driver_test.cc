@@ -21,6 +21,7 @@ namespace kiln::ports {
 namespace {
 
 using errors::ErrorCode;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using Call = FakeUsbDevice::ControlCall;
@@ -61,16 +62,45 @@ class DriverBench {
 
 // ---- CP210x -------------------------------------------------------------------------------------
 
+// What SET_FLOW sends: no flow control, with the lines held. RTS stands twice, as one revision
+// looks for it in the wrong place.
+std::vector<uint8_t> FlowOf(uint8_t dtr, uint8_t rts) {
+  return {dtr, 0, 0, 0, rts, 0, 0, 0, rts, 0, 0, 0, 0, 0, 0, 0};
+}
+
 TEST(Cp210xDriver, StartsTheUartAsAskedFor) {
   DriverBench bench(0x10c4, 0xea60);
   bench.device.Answer(0xff, {0x02});
+  bench.device.Answer(0x08, {0x03});
 
   EXPECT_THAT(bench.CallsOf([&] { return bench.driver->Start(); }),
               ElementsAre(Call{{0xc0, 0xff, 0x370b, 0}, {}, 1},             // which part
                           Call{{0x41, 0x00, 0x0001, 0}, {}, 0},             // UART on
                           Call{{0x41, 0x03, 0x0800, 0}, {}, 0},             // 8N1
                           Call{{0x41, 0x1e, 0, 0}, {0x00, 0xc2, 1, 0}, 0},  // 115200
-                          Call{{0x41, 0x12, 0x000f, 0}, {}, 0}));           // empty buffers
+                          Call{{0x41, 0x15, 0, 0}, {}, 0},                  // no events in the data
+                          Call{{0x41, 0x12, 0x000f, 0}, {}, 0},             // empty buffers
+                          Call{{0xc1, 0x08, 0, 0}, {}, 1},                  // which lines
+                          Call{{0x41, 0x13, 0, 0}, FlowOf(0x01, 0x40), 0}));  // no flow control
+}
+
+TEST(Cp210xDriver, EndsFlowControlWithTheLinesAsTheyAre) {
+  for (const uint8_t lines : {0, 1, 2, 3}) {
+    DriverBench bench(0x10c4, 0xea60);
+    bench.device.Answer(0x08, {static_cast<uint8_t>(0xf0 | lines)});
+
+    EXPECT_THAT(bench.CallsOf([&] { return bench.driver->Start(); }),
+                Contains(Call{{0x41, 0x13, 0, 0},
+                              FlowOf((lines & 1) != 0 ? 0x01 : 0, (lines & 2) != 0 ? 0x40 : 0),
+                              0}));
+  }
+}
+
+TEST(Cp210xDriver, StartsAPartThatKnowsNoFlowControl) {
+  DriverBench bench(0x10c4, 0xea60);
+  for (const uint8_t request : {0x08, 0x13, 0x15}) bench.device.RefuseRequest(request);
+
+  EXPECT_TRUE(bench.driver->Start().ok());
 }
 
 TEST(Cp210xDriver, ChangesBothLinesInOneRequest) {
