@@ -52,6 +52,7 @@ class ConfiguredPorts final : public PortSource {
   struct Port {
     FoundPort found;
     std::string path;
+    bool may_be_usb = false;
   };
 
   explicit ConfiguredPorts(std::vector<Port> ports) : ports_(std::move(ports)) {}
@@ -62,11 +63,15 @@ class ConfiguredPorts final : public PortSource {
     for (const Port& port : ports_) {
       FoundPort found = port.found;
       if (found.opener != nullptr) {
-        found.present = found.opener->Present();
+        found.device = Canonical(port.path);
+        // A link may vanish between two looks at it.
+        found.present = found.opener->Present() && (port.path.empty() || !found.device.empty());
         if (found.present) {
           found.instance = found.opener->Instance();
-          found.device = Canonical(port.path);
           found.usable = CheckAccess(port.path);
+        } else {
+          found.device.clear();
+          if (port.may_be_usb) found.awaited = port.path;
         }
       }
       all.push_back(std::move(found));
@@ -108,6 +113,7 @@ absl::StatusOr<std::unique_ptr<PortSource>> MakeConfiguredPorts(
       ASSIGN_OR_RETURN(port.found.opener, ports::MakeOpener(config.address));
       port.found.address = port.found.opener->address();
       port.path = address.path;
+      port.may_be_usb = address.kind == ports::Address::Kind::kKernelTty;
     }
     ports.push_back(std::move(port));
   }

@@ -78,6 +78,26 @@ TEST(ConfiguredPortsTest, SocketsAreAlwaysThereAndNamesWithoutAddressNever) {
   EXPECT_EQ(found[1].opener, nullptr);
 }
 
+TEST(ConfiguredPortsTest, AnEmptyPortSaysWhereItAwaitsABoardOfTheBus) {
+  Folder folder;
+  const std::string path = folder.path() + "/usb-Silicon_Labs_CP2102N-if00-port0";
+  auto source = MakeConfiguredPorts({{.name = "bench-1", .address = path},
+                                     {.name = "simulated", .address = "pty://" + path + "2"},
+                                     {.name = "emulator", .address = "socket://localhost:5555"}})
+                    .value();
+  ASSERT_EQ(::symlink("gone", path.c_str()), 0) << "a link that leads nowhere";
+  std::vector<FoundPort> found = source->Scan();
+  EXPECT_FALSE(found[0].present);
+  EXPECT_EQ(found[0].awaited, path);
+  EXPECT_EQ(found[1].awaited, "") << "a pseudo-terminal is not on the bus";
+  EXPECT_EQ(found[2].awaited, "");
+  ASSERT_EQ(::unlink(path.c_str()), 0);
+  ASSERT_EQ(::symlink("/dev/null", path.c_str()), 0);
+  found = source->Scan();
+  EXPECT_TRUE(found[0].present);
+  EXPECT_EQ(found[0].awaited, "");
+}
+
 struct BadCase {
   std::vector<PortConfig> configs;
   std::string why;

@@ -18,11 +18,15 @@ inline constexpr absl::Duration kWakeInterval = absl::Milliseconds(50);
 // After the last event, when the registry looks again for what follows an arrival.
 inline constexpr absl::Duration kFirstFollowUp = absl::Milliseconds(200);
 inline constexpr absl::Duration kSecondFollowUp = absl::Milliseconds(600);
+// While a board is held back that may be a configured port's (ArrivalHold): for at most two
+// seconds.
+inline constexpr absl::Duration kHoldInterval = absl::Milliseconds(100);
 
 // The station's registry over `sources`. When several sources name the same
 // port, the first one that has it present wins and the first alias given is
 // kept; when several find the same device under different names, only the first
-// is used. `clock` must outlive the registry.
+// is used, and a board on the bus is not told while it may yet turn out to be the one that a port
+// of an earlier source awaits. `clock` must outlive the registry.
 std::unique_ptr<Registry> CreateRegistry(std::vector<std::unique_ptr<PortSource>> sources,
                                          base::Clock& clock);
 

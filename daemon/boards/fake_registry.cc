@@ -41,6 +41,13 @@ void FakePorts::AddPort(const std::string& name, const std::string& alias) {
   port.alias = alias;
 }
 
+void FakePorts::AwaitAt(const std::string& name, const std::string& path) {
+  absl::MutexLock lock(&mutex_);
+  FoundPort& port = ports_[name];
+  port.name = name;
+  port.awaited = path;
+}
+
 void FakePorts::Plug(const std::string& name, ports::StreamOpener* opener) {
   absl::MutexLock lock(&mutex_);
   FoundPort& port = ports_[name];
@@ -80,6 +87,12 @@ void FakePorts::SetUsb(const std::string& name, UsbFacts usb) {
   absl::MutexLock lock(&mutex_);
   const auto it = ports_.find(name);
   if (it != ports_.end()) it->second.usb = std::move(usb);
+}
+
+void FakePorts::SetDevice(const std::string& name, const std::string& device) {
+  absl::MutexLock lock(&mutex_);
+  const auto it = ports_.find(name);
+  if (it != ports_.end()) it->second.device = device;
 }
 
 FakeRegistry::FakeRegistry(base::Clock& clock) {

@@ -24,6 +24,8 @@ class FakePorts {
  public:
   // A port with nothing in it. Adding it again changes its alias.
   void AddPort(const std::string& name, const std::string& alias = "");
+  // A port with nothing in it, whose board is to show at `path`.
+  void AwaitAt(const std::string& name, const std::string& path);
   // Puts a board at the port, which is added when new. `opener` is not owned
   // and may be null. A board that is there already is replaced.
   void Plug(const std::string& name, ports::StreamOpener* opener);
@@ -36,6 +38,8 @@ class FakePorts {
   void SetUsable(const std::string& name, absl::Status usable);
   // Puts the port on the USB bus.
   void SetUsb(const std::string& name, UsbFacts usb);
+  // What the board's address leads to. Plug makes it the opener's own, Unplug clears it.
+  void SetDevice(const std::string& name, const std::string& device);
 
   // A source that sees these ports; they must outlive it.
   std::unique_ptr<PortSource> MakeSource();

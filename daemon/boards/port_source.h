@@ -22,6 +22,8 @@ struct FoundPort {
   std::string device;
   std::string adapter;  // for people; may be empty
   bool present = false;
+  // Of an absent port whose board may come by USB: the path in /dev where it will show. Else empty.
+  std::string awaited;
   // Differs from the last scan's when the board was gone and came again in
   // between. May be empty.
   std::string instance;

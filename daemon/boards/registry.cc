@@ -16,9 +16,11 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "daemon/boards/arrival_hold.h"
 #include "daemon/boards/create_registry.h"
 #include "daemon/boards/port_opener.h"
 #include "daemon/boards/port_source.h"
+#include "daemon/boards/settle_time.h"
 #include "daemon/ports/byte_stream.h"
 #include "errors/error.h"
 
@@ -35,7 +37,7 @@ using errors::MakeError;
 class StationRegistry final : public Registry {
  public:
   StationRegistry(std::vector<std::unique_ptr<PortSource>> sources, base::Clock& clock)
-      : clock_(clock), sources_(std::move(sources)) {}
+      : clock_(clock), sources_(std::move(sources)), hold_(clock) {}
   ~StationRegistry() override { Stop(); }
 
   std::vector<BoardInfo> List() const override;
@@ -73,6 +75,7 @@ class StationRegistry final : public Registry {
   base::Clock& clock_;
   absl::Mutex work_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
   const std::vector<std::unique_ptr<PortSource>> sources_ ABSL_GUARDED_BY(work_mutex_);
+  ArrivalHold hold_ ABSL_GUARDED_BY(work_mutex_);
   mutable absl::Mutex mutex_;
   std::map<std::string, Port> ports_ ABSL_GUARDED_BY(mutex_);
   std::deque<BoardInfo> changes_ ABSL_GUARDED_BY(mutex_);
@@ -80,6 +83,8 @@ class StationRegistry final : public Registry {
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   // An event has come that no look has begun after.
   bool woken_ ABSL_GUARDED_BY(mutex_) = false;
+  // The last look held a board back.
+  bool holding_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Duration last_event_ ABSL_GUARDED_BY(mutex_) = -absl::InfiniteDuration();
   absl::Duration last_scan_ ABSL_GUARDED_BY(mutex_) = -absl::InfiniteDuration();
   std::thread thread_;  // of Start and Stop, which main calls on one thread
@@ -161,11 +166,14 @@ void StationRegistry::ScanNow() {
     last_scan_ = clock_.Monotonic();
     if (std::exchange(woken_, false)) last_event_ = last_scan_;
     // The looks that follow find what the event announced.
-    if (last_scan_ - last_event_ < kScanInterval) by = FoundBy::kEvent;
+    const absl::Duration follow_ups =
+        kScanInterval + (holding_ ? kUsbSettleTime : absl::Duration());
+    if (last_scan_ - last_event_ < follow_ups) by = FoundBy::kEvent;
   }
   std::map<std::string, FoundPort> found = Collect();
   {
     absl::MutexLock lock(&mutex_);
+    holding_ = hold_.holding();
     for (auto& [name, port] : ports_) {
       if (found.contains(name)) continue;
       port.opener->Attach(nullptr);
@@ -188,14 +196,19 @@ void StationRegistry::Wake() {
 std::map<std::string, FoundPort> StationRegistry::Collect() {
   std::map<std::string, FoundPort> merged;
   std::map<std::string, std::string> devices;  // to the port's name
+  hold_.BeginLook();
   for (const std::unique_ptr<PortSource>& source : sources_) {
     for (FoundPort& found : source->Scan()) {
       if (found.name.empty()) continue;
+      if (!found.present && !found.awaited.empty()) hold_.Await(found.awaited);
       // A tty that is configured by address is not also found by itself; what the bus says of it is
       // said of the configured port.
       const bool device_is_new =
           found.device.empty() || devices.try_emplace(found.device, found.name).second;
-      if (!device_is_new) {
+      if (device_is_new) {
+        if (found.present && found.usb.has_value() && hold_.Holds(found)) continue;
+      } else {
+        hold_.Forget(found.name);
         const auto first = merged.find(devices[found.device]);
         if (first != merged.end() && !first->second.usb.has_value()) first->second.usb = found.usb;
       }
@@ -274,6 +287,7 @@ void StationRegistry::Deliver() {
 
 absl::Duration StationRegistry::NextScan() const {
   if (woken_) return last_scan_ + kWakeInterval;
+  if (holding_) return last_scan_ + kHoldInterval;
   for (const absl::Duration follow_up : {kFirstFollowUp, kSecondFollowUp}) {
     if (last_scan_ < last_event_ + follow_up) return last_event_ + follow_up;
   }

@@ -40,10 +40,6 @@ struct UsbDrivers {
   std::string proc_root = "/proc";
 };
 
-// How long after its arrival a board may lack what the system does about it: loading the kernel's
-// driver, making files, setting their permissions (libusb issue 1571 saw a second and more).
-inline constexpr absl::Duration kUsbSettleTime = absl::Seconds(2);
-
 // Where a board is: one serial port of what is plugged in at a place, and how it is to be reached.
 struct UsbPortPlace {
   std::string topology;  // "1-2.3"

@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "daemon/boards/eventful_clock.h"
 #include "daemon/boards/fake_usb_tree.h"
+#include "daemon/boards/settle_time.h"
 #include "daemon/boards/usb_bus.h"
 #include "daemon/ports/fake_byte_stream.h"
 #include "errors/error.h"

@@ -21,6 +21,7 @@
 #include "daemon/boards/holder_watch.h"
 #include "daemon/boards/port_power.h"
 #include "daemon/boards/port_source.h"
+#include "daemon/boards/settle_time.h"
 #include "daemon/boards/usb_bus.h"
 #include "daemon/boards/usb_driver_choice.h"
 #include "daemon/boards/usb_facts.h"

@@ -13,6 +13,7 @@
 #include "base/fake_clock.h"
 #include "daemon/boards/fake_usb_tree.h"
 #include "daemon/boards/port_source.h"
+#include "daemon/boards/settle_time.h"
 #include "daemon/boards/usb_bus.h"
 #include "daemon/boards/usb_port_opener.h"
 #include "errors/error.h"
