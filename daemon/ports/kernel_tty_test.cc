@@ -203,6 +203,26 @@ TEST(PortHolderTest, NamesTheProcessThatHasTheDeviceOpen) {
   EXPECT_EQ(FindHolder(terminal.path(), "/nonexistent"), "");
 }
 
+TEST(PortHolderTest, TellsWhoUsesADeviceOrWhoIsLikelyTo) {
+  TestTerminal terminal;
+  const fs::path proc = fs::path(terminal.folder()) / "proc";
+  WriteFile(proc / "77/comm", "idle\n");
+  EXPECT_EQ(DescribeUse("/dev/ttyUSB0", "", proc), "/dev/ttyUSB0 is in use");
+  EXPECT_EQ(DescribeUse("/dev/ttyUSB0", "screen (pid 5)", proc),
+            "/dev/ttyUSB0 is held by screen (pid 5)");
+  WriteFile(proc / "78/comm", "ModemManager\n");  // of another user: there are no files to be seen
+  EXPECT_EQ(
+      DescribeUse("/dev/ttyUSB0", "", proc),
+      "/dev/ttyUSB0 is in use, perhaps by ModemManager (pid 78), which tries out new adapters; "
+      "Kiln's udev rules keep it away");
+  EXPECT_EQ(
+      DescribeUse("/dev/ttyUSB0", "brltty (pid 9)", proc),
+      "/dev/ttyUSB0 is held by brltty (pid 9), which tries out new adapters; Kiln's udev rules "
+      "keep it away");
+  EXPECT_EQ(DescribeUse("/dev/ttyUSB0", "screen (pid 5)", proc),
+            "/dev/ttyUSB0 is held by screen (pid 5)");
+}
+
 // In a child process with mounts of its own, as a container has: opens /dev/null where it bears the
 // name of `path`, says so over `ready`, and keeps it open until `end` closes.
 [[noreturn]] void HoldNamesake(const char* path, int ready, int end) {

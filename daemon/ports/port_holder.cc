@@ -48,6 +48,10 @@ std::string Describe(const fs::path& process, int pid) {
   return absl::StrCat(CommandOf(process), " (pid ", pid, ")");
 }
 
+bool IsSeizer(const std::string& command) {
+  return std::find(kSeizers.begin(), kSeizers.end(), command) != kSeizers.end();
+}
+
 // Calls `visit` for each process until it answers false.
 void ForEachProcess(const std::string& proc_root,
                     absl::FunctionRef<bool(const fs::path& process, int pid)> visit) {
@@ -148,13 +152,25 @@ bool HeldByThisProcess(const std::string& path, const std::string& proc_root) {
 std::string FindSeizer(const std::string& proc_root) {
   std::string seizer;
   ForEachProcess(proc_root, [&seizer](const fs::path& process, int pid) {
-    const std::string command = CommandOf(process);
-    if (std::find(kSeizers.begin(), kSeizers.end(), command) != kSeizers.end()) {
-      seizer = Describe(process, pid);
-    }
+    if (IsSeizer(CommandOf(process))) seizer = Describe(process, pid);
     return seizer.empty();
   });
   return seizer;
+}
+
+std::string DescribeUse(const std::string& path, const std::string& holder,
+                        const std::string& proc_root) {
+  const std::string seizer = holder.empty() ? FindSeizer(proc_root) : "";
+  std::string words = absl::StrCat(path, " is in use");
+  if (!holder.empty()) {
+    words = absl::StrCat(path, " is held by ", holder);
+  } else if (!seizer.empty()) {
+    absl::StrAppend(&words, ", perhaps by ", seizer);
+  }
+  if (!seizer.empty() || IsSeizer(holder.substr(0, holder.find(' ')))) {
+    absl::StrAppend(&words, ", which tries out new adapters; Kiln's udev rules keep it away");
+  }
+  return words;
 }
 
 }  // namespace kiln::ports

@@ -9,7 +9,8 @@ namespace kiln::ports {
 
 // Names a process that has the device at `path` open: "screen (pid 1234)".
 // Empty when none is found, which without privileges means little: other users'
-// processes cannot be looked into. `proc_root` is for tests.
+// processes cannot be looked into (by the kernel's ptrace rules, whatever /proc shows). `proc_root`
+// is for tests.
 std::string FindHolder(const std::string& path, const std::string& proc_root = "/proc");
 // The same for a path that is no link, nor leads over one: a node in /dev/bus/usb.
 std::string FindHolderOfNode(const std::string& node, const std::string& proc_root = "/proc");
@@ -26,6 +27,12 @@ bool HeldByThisProcess(const std::string& path, const std::string& proc_root = "
 // (ModemManager, brltty) and runs now: "brltty (pid 812)"; its files need not be visible. Empty
 // when none runs.
 std::string FindSeizer(const std::string& proc_root = "/proc");
+
+// What to tell of a device that is in use: "/dev/ttyUSB0 is held by screen (pid 1234)". Without a
+// holder, because none could be seen, the seizer that runs is named as the likely one. Of a seizer
+// it says what keeps it away.
+std::string DescribeUse(const std::string& path, const std::string& holder,
+                        const std::string& proc_root = "/proc");
 
 }  // namespace kiln::ports
 

@@ -60,10 +60,7 @@ absl::Status OpenError(const std::string& path, int error_number) {
 }
 
 absl::Status BusyError(const std::string& path) {
-  const std::string holder = FindHolder(path);
-  return MakeError(ErrorCode::kPortBusy, holder.empty()
-                                             ? absl::StrCat(path, " is in use")
-                                             : absl::StrCat(path, " is held by ", holder));
+  return MakeError(ErrorCode::kPortBusy, DescribeUse(path, FindHolder(path)));
 }
 
 absl::Status NotATerminal(const std::string& path) {

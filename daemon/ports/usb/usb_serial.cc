@@ -14,7 +14,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
@@ -163,15 +162,7 @@ absl::Status UsbSerialOpener::CheckKernelTerminals(const UsbConfiguration& confi
 }
 
 absl::Status UsbSerialOpener::Busy(const std::string& path, const std::string& holder) const {
-  if (holder.empty()) {
-    return MakeError(ErrorCode::kPortBusy, absl::StrCat(address(), ": ", path, " is in use"));
-  }
-  std::string detail = absl::StrCat(address(), ": ", path, " is held by ", holder);
-  // The usual ones, which take every serial adapter for a modem or a braille display.
-  if (absl::StartsWith(holder, "ModemManager") || absl::StartsWith(holder, "brltty")) {
-    absl::StrAppend(&detail, ", which tries out new adapters; Kiln's udev rules keep it away");
-  }
-  return MakeError(ErrorCode::kPortBusy, detail);
+  return MakeError(ErrorCode::kPortBusy, absl::StrCat(address(), ": ", DescribeUse(path, holder)));
 }
 
 }  // namespace
