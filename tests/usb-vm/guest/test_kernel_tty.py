@@ -1,7 +1,14 @@
 """Boards behind the kernel's own drivers: they bind, and the station deploys through the ttys they make."""
 
+import fcntl
+import os
+import pathlib
+import struct
+import subprocess
+import termios
 import unittest
 
+import station
 from usb_station import UsbStation
 
 # adapter: the kernel's driver, what its tty is called, chip behind it
@@ -14,6 +21,8 @@ FAMILIES = {
 BOARDS = [f"{adapter}:{chip},adapter={adapter}" for adapter, (_, _, chip) in FAMILIES.items()]
 # The station's rate for flashing; adapters make something within a UART's tolerance of it.
 BAUD = 921600
+# Whether a terminal is held alone (Linux, asm-generic/ioctls.h); Python knows no name for it.
+TIOCGEXCL = 0x80045440
 
 
 class KernelTty(unittest.TestCase):
@@ -54,3 +63,30 @@ class KernelTty(unittest.TestCase):
             with self.subTest(adapter):
                 self.assertEqual(ended[adapter]["state"], "STATE_SUCCEEDED", ended[adapter])
                 self.assertEqual(ended[adapter]["attempt"], 1, "the same attempt goes on")
+
+    def test_d_a_terminal_is_held_alone_answers_at_once_and_its_closing_leaves_the_lines(self):
+        for adapter in FAMILIES:
+            with self.subTest(adapter):
+                (name,) = self.simulator.await_tty(adapter)
+                probe = subprocess.Popen([station.BIN / "kiln-usb-probe", f"/dev/{name}", "unplug"], stdout=subprocess.PIPE, text=True)
+                self.addCleanup(probe.kill)
+                while "waiting" not in (line := probe.stdout.readline()):
+                    self.assertTrue(line, "the probe ended early")
+                terminal = os.open(f"/dev/{name}", os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)  # root may, in spite of TIOCEXCL
+                try:
+                    with self.assertRaises(BlockingIOError):
+                        fcntl.flock(terminal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    (exclusive,) = struct.unpack("i", fcntl.ioctl(terminal, TIOCGEXCL, bytes(4)))
+                    self.assertEqual(exclusive, 1)
+                    self.assertFalse(termios.tcgetattr(terminal)[2] & termios.HUPCL)
+                finally:
+                    os.close(terminal)
+                if adapter == "ft232r":
+                    self.assertEqual(pathlib.Path(f"/sys/class/tty/{name}/device/latency_timer").read_text().strip(), "1")
+                before = self.simulator.statistics(adapter)
+                probe.kill()
+                probe.wait()
+                after = self.simulator.statistics(adapter)
+                for word in ("dtr", "rts", "resets"):
+                    self.assertEqual(after[word], before[word], word)
+                self.assertEqual((after["dtr"], after["rts"]), ("1", "1"))
