@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
@@ -36,13 +37,19 @@ void HolderWatch::Look(std::vector<std::string> paths) {
   next_look_ = now + (often ? kOften : kSeldom);
 }
 
-absl::Status HolderWatch::Check(const std::string& path, bool claimed) const {
+absl::Status HolderWatch::Check(const std::string& path, bool claimed,
+                                absl::FunctionRef<bool()> still_claimed) const {
   const auto holder = holders_.find(path);
   if (holder != holders_.end()) {
     return errors::MakeError(errors::ErrorCode::kPortBusy,
                              absl::StrCat(path, " is held by ", holder->second));
   }
-  if (!claimed || ports::HeldByThisProcess(path, proc_root_)) return absl::OkStatus();
+  // A stream of this process may open or end between one question and the next. Its file is open as
+  // long as its claim: only a claim that is seen while no file is open before and after is
+  // another's.
+  const auto held_here = [&] { return ports::HeldByThisProcess(path, proc_root_); };
+  if (!claimed || held_here()) return absl::OkStatus();
+  if (!still_claimed() || held_here()) return absl::OkStatus();
   const std::string seizer = ports::FindSeizer(proc_root_);
   return errors::MakeError(
       errors::ErrorCode::kPortBusy,

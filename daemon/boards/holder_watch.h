@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
@@ -27,8 +28,10 @@ class HolderWatch {
   void Look(std::vector<std::string> paths);
 
   // PortBusy, naming the program, when one had `path` open at the last look. `claimed`: a program
-  // has claimed the adapter from the kernel, so that it is somebody's, if not this process's.
-  absl::Status Check(const std::string& path, bool claimed) const;
+  // had claimed the adapter from the kernel, so that it is somebody's, if not this process's.
+  // `still_claimed` looks again; it is asked before a board is called busy for that.
+  absl::Status Check(const std::string& path, bool claimed,
+                     absl::FunctionRef<bool()> still_claimed) const;
 
  private:
   const std::string proc_root_;

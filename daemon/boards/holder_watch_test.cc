@@ -1,5 +1,6 @@
 #include "daemon/boards/holder_watch.h"
 
+#include <filesystem>
 #include <string>
 
 #include "absl/status/status.h"
@@ -19,7 +20,7 @@ class HolderWatchTest : public ::testing::Test {
     FakeUsbTree::Write(second_, "");
   }
   bool Held(const std::string& path) {
-    const absl::Status status = watch_.Check(path, /*claimed=*/false);
+    const absl::Status status = watch_.Check(path, /*claimed=*/false, [] { return false; });
     return errors::Is(status, errors::ErrorCode::kPortBusy);
   }
 
@@ -63,6 +64,21 @@ TEST_F(HolderWatchTest, ANewBoardBringsTheNextLookForward) {
   clock_.Advance(absl::Seconds(2));
   watch_.Look({first_, second_});
   EXPECT_TRUE(Held(second_));
+}
+
+TEST_F(HolderWatchTest, AClaimIsAnotherProgramsOnlyWhileThisOneHasNoFileOpen) {
+  const auto open_file = [this] {
+    std::filesystem::create_symlink(first_, tree_.root() / "proc/self/fd/9");
+  };
+  EXPECT_TRUE(
+      errors::Is(watch_.Check(first_, true, [] { return true; }), errors::ErrorCode::kPortBusy));
+  EXPECT_TRUE(watch_.Check(first_, true, [] { return false; }).ok()) << "it has just ended";
+  const auto begins_anew = [&] {
+    open_file();
+    return true;
+  };
+  EXPECT_TRUE(watch_.Check(first_, true, begins_anew).ok());
+  EXPECT_TRUE(watch_.Check(first_, true, [] { return true; }).ok());
 }
 
 }  // namespace

@@ -93,22 +93,25 @@ std::vector<UsbInterface> InterfacesOf(const std::string& device, absl::string_v
   return interfaces;
 }
 
+// Communications class, abstract control model (USB CDC 1.2, table 4): a modem's, so a serial
+// port's. The class has other subclasses, for networks (ECM, NCM).
+bool IsAcm(const UsbInterface& interface) {
+  return interface.class_code == 0x02 && interface.subclass == 0x02;
+}
+
 }  // namespace
 
 std::vector<UsbSerialPort> SerialPortsOf(const ports::UsbAdapter& adapter,
                                          std::vector<UsbInterface> interfaces) {
   std::sort(interfaces.begin(), interfaces.end(),
             [](const UsbInterface& a, const UsbInterface& b) { return a.number < b.number; });
-  const auto is_acm = [](const UsbInterface& interface) {
-    return interface.class_code == 0x02 && interface.subclass == 0x02;
-  };
-  const bool acm = std::any_of(interfaces.begin(), interfaces.end(), is_acm);
+  const bool acm = std::any_of(interfaces.begin(), interfaces.end(), IsAcm);
   std::vector<UsbSerialPort> serial;
   for (UsbInterface& interface : interfaces) {
     if (serial.size() == std::max<size_t>(adapter.serial_ports, 1)) break;
     // What has a terminal is serial, whatever its class says.
     const bool is_serial =
-        !interface.tty.empty() || (acm ? is_acm(interface) : interface.class_code == 0xff);
+        !interface.tty.empty() || (acm ? IsAcm(interface) : interface.class_code == 0xff);
     if (!is_serial) continue;
     serial.push_back({.index = static_cast<uint8_t>(serial.size()),
                       .interface_number = interface.number,
@@ -158,11 +161,9 @@ std::optional<UsbBusDevice> UsbBus::DeviceAt(absl::string_view topology) const {
   struct stat folder = {};
   if (!maybe || ::stat(path.c_str(), &folder) != 0) return std::nullopt;
   std::vector<UsbInterface> interfaces = InterfacesOf(path, topology);
-  const bool has_cdc =
-      std::any_of(interfaces.begin(), interfaces.end(),
-                  [](const UsbInterface& interface) { return interface.class_code == 0x02; });
+  const bool has_acm = std::any_of(interfaces.begin(), interfaces.end(), IsAcm);
   const ports::UsbAdapter* adapter =
-      ports::FindUsbAdapter(attributes->vendor, attributes->product, has_cdc);
+      ports::FindUsbAdapter(attributes->vendor, attributes->product, has_acm);
   if (adapter == nullptr) return std::nullopt;
   UsbBusDevice device;
   device.name = std::string(topology);

@@ -80,6 +80,8 @@ class UsbScan final : public PortSource {
   // Until when the device plugged in at this place has time to settle.
   absl::Duration SettledAt(const UsbBusDevice& device);
   bool Allowed(const std::string& port, const UsbBusDevice& device) const;
+  // Whether a program has claimed the port's interface, by a look at it now.
+  bool IsClaimed(const UsbBusDevice& device, const UsbSerialPort& port) const;
   FoundPort Describe(const std::string& name, const UsbBusDevice& device, const UsbSerialPort& port,
                      absl::Duration settled_at) const;
 
@@ -106,6 +108,12 @@ bool UsbScan::Allowed(const std::string& port, const UsbBusDevice& device) const
   return options_.allow_ids.empty() || Contains(options_.allow_ids, device.attributes);
 }
 
+bool UsbScan::IsClaimed(const UsbBusDevice& device, const UsbSerialPort& port) const {
+  const std::optional<UsbBusDevice> now = bus_.DeviceAt(device.name);
+  return now.has_value() && now->instance == device.instance &&
+         port.index < now->serial_ports.size() && now->serial_ports[port.index].driver == "usbfs";
+}
+
 FoundPort UsbScan::Describe(const std::string& name, const UsbBusDevice& device,
                             const UsbSerialPort& port, absl::Duration settled_at) const {
   const auto configured = options_.port_drivers.find(name);
@@ -129,7 +137,8 @@ FoundPort UsbScan::Describe(const std::string& name, const UsbBusDevice& device,
   if (!settling) {
     found.usable = choice.use == Use::kNothing
                        ? WithRemedy(choice.why, device)
-                       : holders_.Check(HeldPath(drivers_, device, port), port.driver == "usbfs");
+                       : holders_.Check(HeldPath(drivers_, device, port), port.driver == "usbfs",
+                                        [&] { return IsClaimed(device, port); });
   }
   found.opener = std::make_shared<UsbPortOpener>(drivers_,
                                                  UsbPortPlace{.topology = device.name,

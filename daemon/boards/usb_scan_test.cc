@@ -1,6 +1,7 @@
 #include "daemon/boards/usb_scan.h"
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -37,6 +38,7 @@ class UsbScanTest : public ::testing::Test {
     drivers_.dev_root = tree_.dev();
     drivers_.proc_root = tree_.proc();
     drivers_.check_file = [this](const std::string& path) {
+      if (before_check_) before_check_();
       const auto closed = closed_.find(path);
       return closed == closed_.end() ? CheckDeviceFile(path) : closed->second;
     };
@@ -70,6 +72,7 @@ class UsbScanTest : public ::testing::Test {
   UsbScanOptions options_;
   UsbDrivers drivers_;
   std::map<std::string, absl::Status> closed_;
+  std::function<void()> before_check_;
   std::unique_ptr<PortSource> source_;
 };
 
@@ -271,6 +274,34 @@ TEST_F(UsbScanTest, NamesTheProgramThatTookTheAdapterFromTheKernel) {
   // Claimed by this very process: one of its own streams.
   fs::create_symlink(fs::canonical(tree_.bus_file("1-2")), tree_.root() / "proc/self/fd/9");
   EXPECT_TRUE(Ports()[0].usable.ok());
+}
+
+TEST_F(UsbScanTest, AnOwnStreamThatEndsDuringTheLookIsNoOtherProgram) {
+  FakeUsbTree::Adapter claimed = FakeUsbTree::Cp2102("");
+  claimed.interfaces[0].driver = "usbfs";
+  tree_.Plug("1-2", claimed);
+  const fs::path own_file = tree_.root() / "proc/self/fd/9";
+  fs::create_symlink(fs::canonical(tree_.bus_file("1-2")), own_file);
+  Settle();
+  // After the bus has been read, before the holders are asked for.
+  before_check_ = [&] {
+    fs::remove(tree_.device("1-2") / "1-2:1.0/driver");
+    fs::remove(own_file);
+  };
+  EXPECT_TRUE(Ports()[0].usable.ok());
+}
+
+TEST_F(UsbScanTest, EspressifsNetworkInterfacesAreNoSerialPorts) {
+  // The communications class of CDC-NCM (0d) and CDC-ECM (06).
+  for (const char* subclass : {"0d", "06"}) {
+    tree_.Plug("1-2",
+               {.vendor = "303a",
+                .product = "4007",
+                .interfaces = {
+                    {.number = "00", .class_code = "02", .subclass = subclass, .driver = "cdc_ncm"},
+                    {.number = "01", .class_code = "0a", .driver = "cdc_ncm"}}});
+    EXPECT_THAT(Scan(), IsEmpty()) << subclass;
+  }
 }
 
 TEST(PortPatternTest, StarStandsForAnything) {
