@@ -64,14 +64,19 @@ class KernelTty(unittest.TestCase):
                 self.assertEqual(ended[adapter]["state"], "STATE_SUCCEEDED", ended[adapter])
                 self.assertEqual(ended[adapter]["attempt"], 1, "the same attempt goes on")
 
+    def hold(self, name):
+        """A process that has the terminal open until it is killed."""
+        probe = subprocess.Popen([station.BIN / "kiln-usb-probe", f"/dev/{name}", "unplug"], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(probe.kill)
+        while "waiting" not in (line := probe.stdout.readline()):
+            self.assertTrue(line, "the probe ended early")
+        return probe
+
     def test_d_a_terminal_is_held_alone_answers_at_once_and_its_closing_leaves_the_lines(self):
         for adapter in FAMILIES:
             with self.subTest(adapter):
                 (name,) = self.simulator.await_tty(adapter)
-                probe = subprocess.Popen([station.BIN / "kiln-usb-probe", f"/dev/{name}", "unplug"], stdout=subprocess.PIPE, text=True)
-                self.addCleanup(probe.kill)
-                while "waiting" not in (line := probe.stdout.readline()):
-                    self.assertTrue(line, "the probe ended early")
+                probe = self.hold(name)
                 terminal = os.open(f"/dev/{name}", os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)  # root may, in spite of TIOCEXCL
                 try:
                     with self.assertRaises(BlockingIOError):
@@ -90,3 +95,19 @@ class KernelTty(unittest.TestCase):
                 for word in ("dtr", "rts", "resets"):
                     self.assertEqual(after[word], before[word], word)
                 self.assertEqual((after["dtr"], after["rts"]), ("1", "1"))
+
+    def test_e_an_own_driver_does_not_take_a_terminal_from_a_process_that_it_cannot_see(self):
+        for adapter in FAMILIES:
+            with self.subTest(adapter):
+                (name,) = self.simulator.await_tty(adapter)
+                probe = self.hold(name)
+                # A container: processes of its own, and the host's devices.
+                place = self.simulator.ports[adapter].removeprefix("usb-")
+                done = subprocess.run(["unshare", "-p", "-f", "-m", "sh", "-c", 'mount -t proc proc /proc && exec "$@"', "sh",
+                                       station.BIN / "kiln-usb-probe", place], capture_output=True, text=True, check=False, timeout=600)
+                self.assertEqual(done.returncode, 1, done.stdout)
+                self.assertIn("PORT_BUSY", done.stdout)
+                self.assertIsNone(probe.poll(), "it has lost its terminal")
+                probe.kill()
+                probe.wait()
+                self.assertEqual(self.simulator.devices(adapter), [name])
