@@ -192,7 +192,7 @@ absl::Status Station::BuildBoards() {
     profiles_.Configure(port.name, std::move(settings));
   }
   std::vector<std::unique_ptr<boards::PortSource>> sources;
-  ASSIGN_OR_RETURN(sources.emplace_back(), boards::MakeConfiguredPorts(configured));
+  ASSIGN_OR_RETURN(sources.emplace_back(), boards::MakeConfiguredPorts(configured, clock_));
   usb_ = std::make_unique<UsbSide>(config_, ports::UsbContext::Create(), clock_, *metrics_,
                                    UsbSide::Roots());
   sources.push_back(usb_->MakeSource());

@@ -174,9 +174,9 @@ TEST(StationsSourcesTest, ABoardIsHeldBackWhileAConfiguredTerminalIsMissing) {
   FakeUsbTree tree;
   base::FakeClock clock;
   std::vector<std::unique_ptr<PortSource>> sources;
-  sources.push_back(
-      MakeConfiguredPorts({{.name = "bench-1", .address = tree.dev() + "/serial/by-id/usb-1"}})
-          .value());
+  sources.push_back(MakeConfiguredPorts(
+                        {{.name = "bench-1", .address = tree.dev() + "/serial/by-id/usb-1"}}, clock)
+                        .value());
   UsbDrivers drivers;
   drivers.sysfs_root = tree.sysfs();
   drivers.dev_root = tree.dev();

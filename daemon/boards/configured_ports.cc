@@ -14,10 +14,15 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
 #include "base/status_macros.h"
 #include "daemon/boards/port_access.h"
 #include "daemon/boards/port_source.h"
+#include "daemon/boards/settle_time.h"
+#include "daemon/boards/settling_terminal_opener.h"
 #include "daemon/ports/address.h"
+#include "daemon/ports/usb_sysfs.h"
 #include "errors/error.h"
 
 namespace kiln::boards {
@@ -52,15 +57,20 @@ class ConfiguredPorts final : public PortSource {
   struct Port {
     FoundPort found;
     std::string path;
-    bool may_be_usb = false;
+    bool kernel_tty = false;
+    // Of the board that is there.
+    std::string instance;
+    absl::Duration settled_at;
+    absl::Status refusal;  // once it has been refused
   };
 
-  explicit ConfiguredPorts(std::vector<Port> ports) : ports_(std::move(ports)) {}
+  ConfiguredPorts(std::vector<Port> ports, base::Clock& clock, TerminalSystem system)
+      : ports_(std::move(ports)), clock_(clock), system_(std::move(system)) {}
 
   std::vector<FoundPort> Scan() override {
     std::vector<FoundPort> all;
     all.reserve(ports_.size());
-    for (const Port& port : ports_) {
+    for (Port& port : ports_) {
       FoundPort found = port.found;
       if (found.opener != nullptr) {
         found.device = Canonical(port.path);
@@ -68,10 +78,15 @@ class ConfiguredPorts final : public PortSource {
         found.present = found.opener->Present() && (port.path.empty() || !found.device.empty());
         if (found.present) {
           found.instance = found.opener->Instance();
-          found.usable = CheckAccess(port.path);
+          if (port.kernel_tty) {
+            Settle(port, found);
+          } else {
+            found.usable = system_.check_access(port.path);
+          }
         } else {
           found.device.clear();
-          if (port.may_be_usb) found.awaited = port.path;
+          port.instance.clear();
+          if (port.kernel_tty) found.awaited = port.path;
         }
       }
       all.push_back(std::move(found));
@@ -80,13 +95,47 @@ class ConfiguredPorts final : public PortSource {
   }
 
  private:
-  const std::vector<Port> ports_;
+  // OK or PortPermission, with the udev rule where the terminal at `path`, in the end `device`, is
+  // on the USB bus. Reads attributes then that may wait for the device.
+  static absl::Status Access(const TerminalSystem& system, const std::string& path,
+                             const std::string& device) {
+    const absl::Status access = system.check_access(path);
+    if (access.ok()) return access;
+    const auto usb =
+        ports::UsbDeviceOfTty(std::filesystem::path(device).filename().string(), system.sysfs_root);
+    return usb.has_value() ? WithUdevRule(access, usb->vendor, usb->product) : access;
+  }
+
+  // What arrives late is no reason to call a board unusable that has just come: whoever opens it
+  // waits.
+  void Settle(Port& port, FoundPort& found) {
+    if (port.instance != found.instance) {
+      port.instance = found.instance;
+      port.settled_at = clock_.Monotonic() + kUsbSettleTime;
+      port.refusal = absl::OkStatus();
+    }
+    if (clock_.Monotonic() >= port.settled_at && !system_.check_access(port.path).ok()) {
+      // Told once for each board, so that no later look waits for it.
+      if (port.refusal.ok()) port.refusal = Access(system_, port.path, found.device);
+      found.usable = port.refusal;
+    }
+    found.opener = std::make_shared<SettlingTerminalOpener>(
+        std::move(found.opener),
+        [system = system_, path = port.path, device = found.device] {
+          return Access(system, path, device);
+        },
+        port.settled_at, clock_);
+  }
+
+  std::vector<Port> ports_;
+  base::Clock& clock_;
+  const TerminalSystem system_;
 };
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PortSource>> MakeConfiguredPorts(
-    const std::vector<PortConfig>& configs) {
+    const std::vector<PortConfig>& configs, base::Clock& clock, TerminalSystem system) {
   std::vector<ConfiguredPorts::Port> ports;
   std::set<std::string> names;  // aliases too: both are what people type
   std::set<std::string> addresses;
@@ -113,11 +162,11 @@ absl::StatusOr<std::unique_ptr<PortSource>> MakeConfiguredPorts(
       ASSIGN_OR_RETURN(port.found.opener, ports::MakeOpener(config.address));
       port.found.address = port.found.opener->address();
       port.path = address.path;
-      port.may_be_usb = address.kind == ports::Address::Kind::kKernelTty;
+      port.kernel_tty = address.kind == ports::Address::Kind::kKernelTty;
     }
     ports.push_back(std::move(port));
   }
-  return std::make_unique<ConfiguredPorts>(std::move(ports));
+  return std::make_unique<ConfiguredPorts>(std::move(ports), clock, std::move(system));
 }
 
 }  // namespace kiln::boards

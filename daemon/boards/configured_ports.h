@@ -1,11 +1,15 @@
 #ifndef KILN_DAEMON_BOARDS_CONFIGURED_PORTS_H_
 #define KILN_DAEMON_BOARDS_CONFIGURED_PORTS_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "daemon/boards/port_access.h"
 #include "daemon/boards/port_source.h"
 
 namespace kiln::boards {
@@ -21,11 +25,20 @@ struct PortConfig {
   std::string address;
 };
 
+// How the system shows its terminals; others only in tests.
+struct TerminalSystem {
+  // OK or PortPermission, without opening the file at `path`.
+  std::function<absl::Status(const std::string& path)> check_access = CheckAccess;
+  std::string sysfs_root = "/sys";
+};
+
 // The source of the configured ports, which are always known, whether a board
-// is there or not. RequestInvalid, naming the port, for wrong names, aliases or
-// addresses, and for anything said twice.
+// is there or not. Terminals have the two seconds that every board has for its
+// permissions (settle_time.h). RequestInvalid, naming the port, for wrong names,
+// aliases or addresses, and for anything said twice. `clock` must outlive the
+// source and its openers.
 absl::StatusOr<std::unique_ptr<PortSource>> MakeConfiguredPorts(
-    const std::vector<PortConfig>& configs);
+    const std::vector<PortConfig>& configs, base::Clock& clock, TerminalSystem system = {});
 
 }  // namespace kiln::boards
 

@@ -4,10 +4,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "errors/error.h"
 
 namespace kiln::boards {
@@ -19,6 +21,16 @@ absl::Status CheckAccess(const std::string& path) {
   if (errno != EACCES && errno != EPERM) return absl::OkStatus();
   return errors::MakeError(errors::ErrorCode::kPortPermission,
                            absl::StrCat("user ", ::geteuid(), " may not open ", path));
+}
+
+absl::Status WithUdevRule(const absl::Status& why, uint16_t vendor, uint16_t product) {
+  if (!errors::Is(why, errors::ErrorCode::kPortPermission)) return why;
+  return errors::MakeError(
+      errors::ErrorCode::kPortPermission,
+      absl::StrFormat("%s; install the udev rules 90-kiln.rules, or one for this adapter alone: "
+                      "SUBSYSTEMS==\"usb\", ATTRS{idVendor}==\"%04x\", ATTRS{idProduct}==\"%04x\", "
+                      "GROUP=\"kiln\", MODE=\"0660\"",
+                      std::string(why.message()), vendor, product));
 }
 
 }  // namespace kiln::boards

@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "daemon/boards/port_access.h"
+#include "daemon/boards/settle_time.h"
 #include "daemon/boards/usb_bus.h"
 #include "daemon/boards/usb_driver_choice.h"
 #include "daemon/ports/byte_stream.h"
@@ -26,9 +27,6 @@ namespace {
 using errors::ErrorCode;
 using errors::MakeError;
 using Use = UsbDriverChoice::Use;
-
-// How often what has not settled is looked at.
-constexpr absl::Duration kSettlePause = absl::Milliseconds(50);
 
 }  // namespace
 
@@ -58,6 +56,10 @@ std::string HeldPath(const UsbDrivers& drivers, const UsbBusDevice& device,
 UsbDriverSituation LookAtDrivers(const UsbDrivers& drivers, const UsbBusDevice& device,
                                  const UsbSerialPort& port, UsbDriverSetting setting,
                                  bool settling) {
+  const auto check_file = [&](const std::string& path) {
+    return WithUdevRule(drivers.check_file(path), device.attributes.vendor,
+                        device.attributes.product);
+  };
   UsbDriverSituation situation;
   situation.setting = setting;
   situation.own_driver = device.adapter->driver != ports::UsbDriver::kKernelOnly;
@@ -65,16 +67,16 @@ UsbDriverSituation LookAtDrivers(const UsbDrivers& drivers, const UsbBusDevice& 
   situation.libusb = drivers.libusb;
   situation.kernel_terminal = !port.tty.empty();
   if (situation.kernel_terminal)
-    situation.terminal_access = drivers.check_file(TerminalPath(drivers, port));
+    situation.terminal_access = check_file(TerminalPath(drivers, port));
   if (situation.own_driver && setting != UsbDriverSetting::kKernel) {
-    situation.bus_access = drivers.check_file(BusFilePath(drivers, device));
+    situation.bus_access = check_file(BusFilePath(drivers, device));
   }
   situation.settling = settling;
   return situation;
 }
 
 absl::StatusOr<std::unique_ptr<ports::ByteStream>> UsbPortOpener::Open() {
-  for (;;) {
+  for (SettlePause pause;;) {
     const std::optional<UsbBusDevice> device = bus_.DeviceAt(place_.topology);
     if (!device.has_value()) {
       return MakeError(ErrorCode::kBoardNotFound,
@@ -100,7 +102,7 @@ absl::StatusOr<std::unique_ptr<ports::ByteStream>> UsbPortOpener::Open() {
                        absl::StrCat("the adapter at usb-", place_.topology, " has no serial port ",
                                     static_cast<int>(place_.serial_port)));
     }
-    clock_.Sleep(kSettlePause);
+    clock_.Sleep(pause.Next(place_.settled_at - clock_.Monotonic()));
   }
 }
 

@@ -59,6 +59,7 @@ std::string HeldPath(const UsbDrivers& drivers, const UsbBusDevice& device,
                      const UsbSerialPort& port);
 
 // What ChooseUsbDriver wants to know of the board, looked up now without opening anything.
+// PortPermission names the udev rule that is missing.
 UsbDriverSituation LookAtDrivers(const UsbDrivers& drivers, const UsbBusDevice& device,
                                  const UsbSerialPort& port, UsbDriverSetting setting,
                                  bool settling);

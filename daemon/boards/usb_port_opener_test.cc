@@ -1,5 +1,6 @@
 #include "daemon/boards/usb_port_opener.h"
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -96,6 +97,35 @@ TEST_F(UsbPortOpenerTest, TakesTheOwnDriverWhenNoTerminalCameInTime) {
   ASSERT_TRUE(Opener(UsbDriverSetting::kAuto, /*settled=*/false)->Open().ok());
   EXPECT_THAT(opened_, ElementsAre("own 1-2 number 1 port 0 "));
   EXPECT_EQ(clock_.Monotonic() - start, kUsbSettleTime);
+}
+
+TEST_F(UsbPortOpenerTest, WaitsLongerEachTimeForWhatDoesNotCome) {
+  tree_.Plug("1-2", FakeUsbTree::Cp2102(""));
+  std::vector<int64_t> pauses;
+  absl::Duration last = clock_.Monotonic();
+  clock_.on_sleep = [&] {
+    pauses.push_back(
+        absl::ToInt64Milliseconds(clock_.Monotonic() - std::exchange(last, clock_.Monotonic())));
+  };
+  ASSERT_TRUE(Opener(UsbDriverSetting::kAuto, /*settled=*/false)->Open().ok());
+  // Two seconds altogether.
+  EXPECT_THAT(pauses, ElementsAre(10, 20, 40, 80, 160, 200, 200, 200, 200, 200, 200, 200, 200, 90));
+}
+
+TEST_F(UsbPortOpenerTest, SaysWhichUdevRuleIsMissing) {
+  tree_.Plug("1-2", FakeUsbTree::Cp2102("ttyUSB0"));
+  drivers_.check_file = [](const std::string& path) {
+    return errors::MakeError(ErrorCode::kPortPermission, "may not open " + path);
+  };
+  const absl::Duration start = clock_.Monotonic();
+  for (const auto setting : {UsbDriverSetting::kKernel, UsbDriverSetting::kUser}) {
+    const absl::Status status = Opener(setting, /*settled=*/false)->Open().status();
+    EXPECT_TRUE(errors::Is(status, ErrorCode::kPortPermission)) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("90-kiln.rules"));
+    EXPECT_THAT(std::string(status.message()), HasSubstr("ATTRS{idVendor}==\"10c4\""));
+  }
+  EXPECT_EQ(clock_.Monotonic() - start, 2 * kUsbSettleTime) << "udev has time";
+  EXPECT_THAT(opened_, IsEmpty());
 }
 
 TEST_F(UsbPortOpenerTest, RefusesWhatWasPluggedInLater) {

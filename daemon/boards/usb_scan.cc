@@ -27,13 +27,10 @@
 #include "daemon/boards/usb_facts.h"
 #include "daemon/boards/usb_port_opener.h"
 #include "daemon/ports/usb/adapters.h"
-#include "errors/error.h"
 
 namespace kiln::boards {
 namespace {
 
-using errors::ErrorCode;
-using errors::MakeError;
 using Use = UsbDriverChoice::Use;
 
 bool Contains(const std::vector<UsbId>& ids, const UsbAttributes& device) {
@@ -46,18 +43,6 @@ bool MatchesAny(const std::vector<std::string>& patterns, const std::string& nam
   return std::any_of(patterns.begin(), patterns.end(), [&name](const std::string& pattern) {
     return MatchesPortPattern(pattern, name);
   });
-}
-
-// The words of `why`, and of PortPermission the rule that is missing as well.
-absl::Status WithRemedy(const absl::Status& why, const UsbBusDevice& device) {
-  if (!errors::Is(why, ErrorCode::kPortPermission)) return why;
-  return MakeError(
-      ErrorCode::kPortPermission,
-      absl::StrFormat("%s; install the udev rules 90-kiln.rules, or one for this adapter alone: "
-                      "SUBSYSTEMS==\"usb\", ATTRS{idVendor}==\"%04x\", ATTRS{idProduct}==\"%04x\", "
-                      "GROUP=\"kiln\", MODE=\"0660\"",
-                      std::string(why.message()), device.attributes.vendor,
-                      device.attributes.product));
 }
 
 class UsbScan final : public PortSource {
@@ -136,7 +121,7 @@ FoundPort UsbScan::Describe(const std::string& name, const UsbBusDevice& device,
   // What arrives late is no reason to call a board unusable that has just come.
   if (!settling) {
     found.usable = choice.use == Use::kNothing
-                       ? WithRemedy(choice.why, device)
+                       ? choice.why
                        : holders_.Check(HeldPath(drivers_, device, port), port.driver == "usbfs",
                                         [&] { return IsClaimed(device, port); });
   }
