@@ -128,8 +128,10 @@ std::string DescribeUsbDevice(const UsbTopology& place, int number, const UsbDev
     const uint8_t interface = configuration[at + 2];
     absl::StrAppendFormat(&text,
                           "P: %s/%s:1.%d\nE: SUBSYSTEM=usb\nE: DEVTYPE=usb_interface\n"
-                          "A: bInterfaceNumber=%02x\\n\nA: bInterfaceClass=%02x\\n\n",
-                          devpath, place.name, interface, interface, configuration[at + 5]);
+                          "A: bInterfaceNumber=%02x\\n\nA: bInterfaceClass=%02x\\n\n"
+                          "A: bInterfaceSubClass=%02x\\n\n",
+                          devpath, place.name, interface, interface, configuration[at + 5],
+                          configuration[at + 6]);
     if (!driver.empty()) {
       absl::StrAppend(&text, "E: DRIVER=", driver, "\nL: driver=../../../../../../bus/usb/drivers/",
                       driver, "\n");
