@@ -12,6 +12,9 @@
 namespace kiln::boards {
 namespace {
 
+// udev makes its links within some tens of milliseconds of the terminal.
+constexpr absl::Duration kLinkTime = absl::Milliseconds(200);
+
 absl::string_view FileName(absl::string_view path) {
   return path.substr(path.rfind('/') + 1);  // npos + 1 is 0
 }
@@ -35,8 +38,10 @@ bool ArrivalHold::Holds(const FoundPort& found) {
     board.told = false;
     board.instance = found.instance;
     board.since = now_;
+    board.last_without_terminal = now_;
   }
   board.last_seen = now_;
+  if (found.device.empty()) board.last_without_terminal = now_;
   // What has been told is not taken back when a configured port becomes empty later.
   board.told =
       board.told || now_ - board.since >= kUsbSettleTime || !MayBeAwaited(board, found.device);
@@ -49,9 +54,9 @@ bool ArrivalHold::MayBeAwaited(const Board& board, absl::string_view device) con
     if (device.empty()) return true;
     const absl::string_view name = FileName(path);
     if (IsUsbTtyName(name)) return name == FileName(device);
-    // A link may lead anywhere. Nobody exchanges a board within two seconds, though: what comes
-    // back so soon is the one that has been told, and was not the awaited one then.
-    return !board.returned;
+    // A link may lead anywhere, until it should be there. And nobody exchanges a board within two
+    // seconds: what comes back so soon is the one that has been told, and was not the awaited one.
+    return !board.returned && now_ - board.last_without_terminal < kLinkTime;
   });
 }
 

@@ -39,6 +39,7 @@ class ArrivalHold {
     std::string instance;
     absl::Duration since;  // on the clock's monotonic time, as the next
     absl::Duration last_seen;
+    absl::Duration last_without_terminal;
     bool told = false;
     bool returned = false;  // one that had been told was here a moment ago
   };

@@ -92,12 +92,22 @@ TEST_F(ArrivalHoldTest, ABoardThatLosesItsTerminalBeforeItLeavesIsNotNamedAnew) 
 
 TEST_F(ArrivalHoldTest, ABoardThatNoConfiguredPortClaimsIsToldOnceItHasSettled) {
   configured_.AwaitAt("bench-1", kLink);
-  PlugUsb("usb-1-2", "/dev/ttyUSB0");
+  PlugUsb("usb-1-2", "");
   registry_->Wake();
   EXPECT_THAT(Look(), IsEmpty());
   EXPECT_THAT(Look(kUsbSettleTime - absl::Milliseconds(1)), IsEmpty());
   EXPECT_THAT(Look(absl::Milliseconds(1)), ElementsAre("usb-1-2+"));
   EXPECT_EQ(registry_->Get("usb-1-2")->found_by, FoundBy::kEvent) << "it announced the board";
+}
+
+TEST_F(ArrivalHoldTest, ABoardWhoseTerminalHasNoAwaitedLinkIsToldSoon) {
+  configured_.AwaitAt("bench-1", kLink);
+  PlugUsb("usb-1-2", "");
+  EXPECT_THAT(Look(), IsEmpty());
+  EXPECT_THAT(Look(absl::Milliseconds(100)), IsEmpty());
+  bus_.SetDevice("usb-1-2", "/dev/ttyUSB0");
+  EXPECT_THAT(Look(absl::Milliseconds(100)), IsEmpty()) << "the link is made after the terminal";
+  EXPECT_THAT(Look(absl::Milliseconds(100)), ElementsAre("usb-1-2+"));
 }
 
 TEST_F(ArrivalHoldTest, ABoardIsToldAtOnceWhenNoConfiguredPortIsAbsent) {
