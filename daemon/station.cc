@@ -232,6 +232,7 @@ void Station::BuildPipeline() {
   parts.http = http_.get();
   parts.log = &log_;
   parts.profiles = &profiles_;
+  parts.usb_mac = [this](const std::string& topology) { return usb_->MacAt(topology); };
   parts.progress = [this](const v1::Progress& progress) { hub_->PublishProgress(progress); };
 
   pipeline::PipelineOptions options;

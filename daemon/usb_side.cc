@@ -20,6 +20,7 @@
 #include "daemon/ports/kernel_tty.h"
 #include "daemon/ports/usb/usb_serial.h"
 #include "daemon/telemetry/health.h"
+#include "daemon/usb_serial_number.h"
 #include "errors/error.h"
 
 namespace kiln::daemon {
@@ -140,6 +141,10 @@ absl::Status UsbSide::CheckHealth(const boards::Registry& registry, std::string&
                 ? found
                 : absl::StrCat("Without own USB drivers: ", std::string(libusb_.message()));
   return absl::OkStatus();
+}
+
+std::string UsbSide::MacAt(const std::string& topology) const {
+  return MacOfUsbSerialNumber(roots_.sysfs, topology);
 }
 
 absl::Status UsbSide::PowerCycle(const boards::UsbFacts& usb, absl::Duration off_time,

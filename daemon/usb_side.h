@@ -54,6 +54,9 @@ class UsbSide {
   // ports lacks nothing. `message` says which way found the last board.
   absl::Status CheckHealth(const boards::Registry& registry, std::string& message) const;
 
+  // MacOfUsbSerialNumber for the device at `topology`.
+  std::string MacAt(const std::string& topology) const;
+
   // boards::PowerCyclePort for the board at `usb`.
   absl::Status PowerCycle(const boards::UsbFacts& usb, absl::Duration off_time,
                           const base::Cancellation& cancellation);

@@ -100,7 +100,12 @@ absl::Status Reopen(DeploymentContext& context) {
     const absl::Status opened = OpenSession(context);
     if (IsGone(opened)) continue;
     RETURN_IF_ERROR(opened);
-    return CheckReturned(context, *board);
+    RETURN_IF_ERROR(CheckReturned(context, *board));
+    // Before it is listened to: whoever comes in its place now takes the open port away.
+    const auto& usb_mac = context.shared.parts.usb_mac;
+    context.returned_by_name =
+        usb_mac && board->usb.has_value() && usb_mac(board->usb->topology) == context.row.mac;
+    return absl::OkStatus();
   }
 }
 

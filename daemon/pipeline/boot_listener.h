@@ -21,6 +21,7 @@ absl::Status Listen(DeploymentContext& context, absl::Duration limit);
 // Where no report is required, the board must have left its loader and come back as its program,
 // once: whoever leaves again is unplugged as any other board. With a check by network to come, the
 // program needs no USB: then OK with the session closed says that the board did not come back.
+// Whether it came back under the deployment's MAC is left in the context's `returned_by_name`.
 //
 // BoardDidNotBoot when it never left its loader (no report required), did not come back, came back
 // in its loader twice, or left again and again.

@@ -32,6 +32,30 @@ absl::Status Check(DeploymentContext& context, const identity::BoardReport& repo
   return status;
 }
 
+absl::Status Swapped(const DeploymentContext& context, const std::string& mac) {
+  return errors::MakeError(
+      ErrorCode::kBoardSwapped,
+      absl::StrCat("this deployment belongs to ", context.row.mac, ", the board that came back at ",
+                   context.port, " says it is ", mac));
+}
+
+// Whether the clean start that was just seen is this board's: it had left the bus, and another
+// product may have come in its place. OK when it has said so. Otherwise the loader is asked, once,
+// and the board boots again: unless two boards were swapped twice, the start that was seen before
+// is that of the board which is identified after it.
+absl::Status CheckStarter(DeploymentContext& context) {
+  using Starter = DeploymentContext::Starter;
+  if (context.watcher->state() == BootWatcher::State::kReported) {
+    const std::string& mac = context.watcher->report().mac_address;
+    return mac == context.row.mac ? absl::OkStatus() : Swapped(context, mac);
+  }
+  if (context.returned_by_name || context.starter == Starter::kIdentified) return absl::OkStatus();
+  context.starter = Starter::kAskedFor;
+  context.connect_again = true;
+  return errors::MakeError(ErrorCode::kBoardUnplugged,
+                           "a board came back and started, but did not say which it is");
+}
+
 absl::Status ConfirmBySerial(DeploymentContext& context) {
   const PipelineOptions& options = context.shared.options;
   const bool leaves_bus = context.session.stream().traits().kind == ports::LinkKind::kUsbOtg;
@@ -41,17 +65,16 @@ absl::Status ConfirmBySerial(DeploymentContext& context) {
         listen(context, std::min(options.confirm.clean_boot_window, options.timeouts.confirm)));
     const BootWatcher& watcher = *context.watcher;
     const bool clean = watcher.state() != BootWatcher::State::kBootLoop && !watcher.in_loader();
-    return clean ? absl::OkStatus() : watcher.Outcome();
+    if (!clean) return watcher.Outcome();
+    // The network's answer says who it is, too.
+    return leaves_bus && !options.confirm.http ? CheckStarter(context) : absl::OkStatus();
   }
   RETURN_IF_ERROR(listen(context, options.timeouts.confirm));
   RETURN_IF_ERROR(context.watcher->Outcome());
   const identity::BoardReport& report = context.watcher->report();
   if (leaves_bus && report.mac_address != context.row.mac) {
     // Opened without a look at its MAC: what came back may be another board.
-    return errors::MakeError(ErrorCode::kBoardSwapped,
-                             absl::StrCat("this deployment belongs to ", context.row.mac,
-                                          ", the board that came back at ", context.port,
-                                          " says it is ", report.mac_address));
+    return Swapped(context, report.mac_address);
   }
   return Check(context, report);
 }

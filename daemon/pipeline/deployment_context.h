@@ -79,6 +79,12 @@ struct DeploymentContext {
   bool connect_again = false;
   // How often the board was found in its loader instead of its program.
   int loader_returns = 0;
+  // Whether the board that is open came back under this board's MAC as its USB serial number.
+  bool returned_by_name = false;
+  // What is known of a board that left the bus, came back and started cleanly, but did not say
+  // which it is. Connect looks at it once.
+  enum class Starter { kNone, kAskedFor, kIdentified };
+  Starter starter = Starter::kNone;
   // Identify found a finished product where the order is for any free board.
   bool give_back = false;
   // A test's crash has happened; nothing may be written any more.

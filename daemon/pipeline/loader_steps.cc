@@ -136,6 +136,16 @@ absl::Status RunConnect(DeploymentContext& context) {
   RETURN_IF_ERROR(OpenSession(context));
   const absl::Status status = context.session.flasher().Connect();
   context.shared.parts.metrics->ConnectAttempt(status.ok());
+  const bool deaf = errors::Is(status, ErrorCode::kBoardSilent) ||
+                    errors::Is(status, ErrorCode::kBoardWrongBootMode);
+  if (deaf && context.starter == DeploymentContext::Starter::kAskedFor) {
+    return MakeError(
+        ErrorCode::kBoardNotConfirmed,
+        absl::StrCat("the board that came back at ", context.port,
+                     " started, but does not show its MAC as its USB serial number, prints no "
+                     "report, and cannot be reset into its loader: ",
+                     std::string(status.message())));
+  }
   return status;
 }
 
@@ -171,6 +181,9 @@ absl::Status RunIdentify(DeploymentContext& context) {
                      identity::MakePassword(*context.shared.parts.random, options.password_length));
   }
   context.details.set_bound(true);
+  if (context.starter == DeploymentContext::Starter::kAskedFor) {
+    context.starter = DeploymentContext::Starter::kIdentified;
+  }
   return absl::OkStatus();
 }
 

@@ -107,11 +107,13 @@ void PipelineFixture::StartStation() {
                       .random = &base::SystemRandom(),
                       .metrics = metrics_.get(),
                       .http = &http_,
-                      .progress = [this](const v1::Progress& progress) {
-                        if (on_progress_) on_progress_(progress);
-                        absl::MutexLock lock(&mutex_);
-                        progress_.push_back(progress);
-                      }};
+                      .progress =
+                          [this](const v1::Progress& progress) {
+                            if (on_progress_) on_progress_(progress);
+                            absl::MutexLock lock(&mutex_);
+                            progress_.push_back(progress);
+                          },
+                      .usb_mac = usb_mac_};
   SchedulerSeams seams{.make_flasher = esp::Flasher::Create,
                        .halt = [this](const std::string& point) {
                          absl::MutexLock lock(&mutex_);

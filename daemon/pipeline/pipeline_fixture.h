@@ -227,6 +227,8 @@ class PipelineFixture : public ::testing::Test {
   std::unique_ptr<telemetry::Metrics> metrics_ = telemetry::NullMetrics();
   FakeHttp http_;
   PipelineOptions options_;
+  // What USB devices show as their serial numbers. Set before StartStation.
+  std::function<std::string(const std::string&)> usb_mac_;
   // Called with each progress message on the worker's thread. Set before StartStation.
   std::function<void(const v1::Progress&)> on_progress_;
   std::string bundle_;

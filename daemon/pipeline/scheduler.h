@@ -118,6 +118,9 @@ struct PipelineParts {
   telemetry::Log* log = nullptr;
   // Null: the scheduler makes one of its own from the options.
   records::RecordWriter* records = nullptr;
+  // The MAC that the USB device at a place ("1-2.3") shows as its serial number, as esp::FormatMac
+  // writes it; empty where it shows none. May be empty: then nothing is known of any.
+  std::function<std::string(const std::string& topology)> usb_mac;
   // Null: nothing is configured for single ports, and nothing learnt.
   esp::PortProfiles* profiles = nullptr;
 };

@@ -76,7 +76,8 @@ bool IsPastCancel(v1::Step step) { return step == v1::STEP_EXPORT; }
 
 class Runner {
  public:
-  explicit Runner(DeploymentContext& context) : context_(context) {}
+  explicit Runner(DeploymentContext& context)
+      : context_(context), max_replugs_(context.shared.options.max_replugs) {}
 
   RunOutcome Run() {
     v1::Step step = NextStep(context_.details);
@@ -178,7 +179,13 @@ class Runner {
   bool ConnectsAgain() {
     if (!std::exchange(context_.connect_again, false)) return false;
     context_.session.Close();
-    return ++replugs_ <= context_.shared.options.max_replugs;
+    if (context_.starter == DeploymentContext::Starter::kAskedFor) {
+      context_.Log(false, "the board that came back does not say which it is; its loader is asked");
+      // No replug, and the reset into the loader takes the board from the bus, too.
+      ++max_replugs_;
+      return true;
+    }
+    return ++replugs_ <= max_replugs_;
   }
 
   // Waits for the board after it was unplugged; true when one is there again. Whether it is the
@@ -189,7 +196,7 @@ class Runner {
     // A station that goes away does not wait for boards, nor look for them: whoever hears of what
     // the look finds may be gone already.
     if (context_.stop.IsCancelled()) return false;
-    if (replugs_ >= context_.shared.options.max_replugs) return false;
+    if (replugs_ >= max_replugs_) return false;
     ++replugs_;
     context_.Log(true, "the board was unplugged; waiting for it to come back");
     if (!AwaitArrival(context_, before, context_.shared.options.replug_window).ok()) return false;
@@ -212,6 +219,7 @@ class Runner {
   DeploymentContext& context_;
   absl::Duration connect_start_;  // of the connect before the present step
   int replugs_ = 0;
+  int max_replugs_;
 };
 
 }  // namespace

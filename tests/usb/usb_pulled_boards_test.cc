@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "daemon/esp/chip.h"
 #include "gtest/gtest.h"
 #include "simulator/faults.h"
@@ -156,24 +157,31 @@ INSTANTIATE_TEST_SUITE_P(Steps, LateHubTest,
                                             ::testing::Values(kBeforeFlash, kBeforeBoot)),
                          NameOfBoth);
 
-class SwappedBoardTest : public PulledBoardTest {};
+class SwappedBoardTest : public PulledBoardTest {
+ protected:
+  // Plugs board 2 in where board 1 has been pulled.
+  void ExpectStopBySwap(const Deployment& row, const Family& other_family,
+                        const simulator::Faults& faults) {
+    std::unique_ptr<UsbDeviceModel> other = MakeBoard(other_family, 2);
+    BoardOf(*other).SetFaults(faults);
+    const uint64_t programmed = BoardOf(*other).statistics().programmed_bytes;
+    Plug(other_family, std::move(other));
+    const Deployment end = AwaitEnd(row.id);
+    ASSERT_TRUE(known_);
+    EXPECT_EQ(end.state, DeploymentState::kNeedsAttention) << end.error_detail;
+    EXPECT_EQ(end.error_code, "BOARD_SWAPPED") << end.error_detail;
+    EXPECT_EQ(end.mac, MacOf(1));
+    WithBoard([programmed](SimulatedBoard& board) {
+      EXPECT_EQ(board.statistics().programmed_bytes, programmed);
+    });
+  }
+};
 
 TEST_P(SwappedBoardTest, StopsTheDeploymentAndIsNotTouched) {
   const Deployment row = DeployUntilPulled();
-  std::unique_ptr<UsbDeviceModel> other = MakeBoard(family(), 2);
   simulator::Faults faults;
   faults.identity_customer = "XYZ999";  // a product of somebody else's, where it is one
-  BoardOf(*other).SetFaults(faults);
-  const uint64_t programmed = BoardOf(*other).statistics().programmed_bytes;
-  Plug(family(), std::move(other));
-  const Deployment end = AwaitEnd(row.id);
-  ASSERT_TRUE(known_);
-  EXPECT_EQ(end.state, DeploymentState::kNeedsAttention) << end.error_detail;
-  EXPECT_EQ(end.error_code, "BOARD_SWAPPED") << end.error_detail;
-  EXPECT_EQ(end.mac, MacOf(1));
-  WithBoard([programmed](SimulatedBoard& board) {
-    EXPECT_EQ(board.statistics().programmed_bytes, programmed);
-  });
+  ExpectStopBySwap(row, family(), faults);
 }
 
 INSTANTIATE_TEST_SUITE_P(Steps, SwappedBoardTest,
@@ -184,6 +192,41 @@ INSTANTIATE_TEST_SUITE_P(Steps, SwappedBoardTest,
 INSTANTIATE_TEST_SUITE_P(Program, SwappedBoardTest,
                          ::testing::Combine(::testing::Values(kOtg),
                                             ::testing::Values(kBeforeFlash, kBeforeConfirm)),
+                         NameOfBoth);
+
+// Where no report is required, another product that starts cleanly is no clean start of the
+// deployment's board.
+class SwappedBoardWithoutReportTest : public SwappedBoardTest {
+ protected:
+  SwappedBoardWithoutReportTest() {
+    options_.confirm.serial = false;
+    options_.confirm.clean_boot_window = absl::Milliseconds(300);
+  }
+};
+
+TEST_P(SwappedBoardWithoutReportTest, StopsTheDeploymentWhereItIsSilent) {
+  const Deployment row = DeployUntilPulled();
+  simulator::Faults faults;
+  faults.no_identity_line = true;
+  ExpectStopBySwap(row, kOtg, faults);
+}
+
+TEST_P(SwappedBoardWithoutReportTest, StopsTheDeploymentWhereNobodyKnowsSerialNumbers) {
+  usb_mac_ = nullptr;
+  const Deployment row = DeployUntilPulled();
+  simulator::Faults faults;
+  faults.no_identity_line = true;
+  ExpectStopBySwap(row, kOtg, faults);
+}
+
+TEST_P(SwappedBoardWithoutReportTest, StopsTheDeploymentWhereItReportsItselfUnasked) {
+  const Deployment row = DeployUntilPulled();
+  ExpectStopBySwap(row, kOtg, {});
+}
+
+INSTANTIATE_TEST_SUITE_P(Steps, SwappedBoardWithoutReportTest,
+                         ::testing::Combine(::testing::Values(kBlankOtg),
+                                            ::testing::Values(kBeforeConfirm)),
                          NameOfBoth);
 
 }  // namespace

@@ -16,6 +16,7 @@
 #include "daemon/boards/create_registry.h"
 #include "daemon/boards/usb_scan.h"
 #include "daemon/ports/usb/usb_serial.h"
+#include "daemon/usb_serial_number.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "simulator/demo_image.h"
@@ -51,6 +52,9 @@ UsbStationTest::UsbStationTest()
   usb_registry_ = boards::CreateRegistry(std::move(sources), base::SystemClock());
   known_boards_ = usb_registry_.get();
   context_->SetHotplugObserver([this] { usb_registry_->Wake(); });
+  usb_mac_ = [](const std::string& topology) {
+    return daemon::MacOfUsbSerialNumber("/sys", topology);
+  };
   options_.replug_window = absl::Seconds(15);
   options_.timeouts.confirm = absl::Seconds(15);
 }

@@ -92,6 +92,64 @@ TEST_F(OtgStartTest, WithoutAReportTheReturnOfItsProgramIsACleanBoot) {
   WithBoard([](SimulatedBoard& board) { EXPECT_TRUE(board.application_running()); });
 }
 
+// Without a report, a program may show which board it runs on by its USB serial number, or not.
+class SilentOtgStartTest : public OtgStartTest {
+ protected:
+  // A deployment whose board has been told to start its program. Into `resets`: how often it has
+  // been reset until then.
+  Deployment DeployUntilStarted(uint64_t& resets, bool dead_loader = false) {
+    options_.confirm.serial = false;
+    const Deployment row = DeployTo("boot:enter", MakeBoard(kBlankOtg, 1));
+    WithBoard([&](SimulatedBoard& board) {
+      simulator::Faults faults;
+      faults.no_identity_line = true;
+      board.SetFaults(faults);
+      resets = board.statistics().resets;
+    });
+    HoldAt("confirm:enter");
+    AwaitStep(row.id, v1::STEP_CONFIRM);  // it is held there, and not where it was before
+    AwaitHeld();
+    if (dead_loader) {
+      simulator::Faults faults;
+      faults.no_identity_line = faults.dead_loader = true;
+      SetFaults(faults);
+    }
+    Resume();
+    return row;
+  }
+  uint64_t Resets() {
+    uint64_t resets = 0;
+    WithBoard([&](SimulatedBoard& board) {
+      resets = board.statistics().resets;
+      EXPECT_TRUE(board.application_running());
+    });
+    return resets;
+  }
+};
+
+TEST_F(SilentOtgStartTest, IsKnownByItsUsbSerialNumberWithoutAReset) {
+  uint64_t resets = 0;
+  const Deployment row = DeployUntilStarted(resets);
+  ExpectSuccess(AwaitEnd(row.id));
+  EXPECT_EQ(Resets(), resets + 1);
+}
+
+TEST_F(SilentOtgStartTest, IsIdentifiedByItsLoaderAndStartedAgainWhereItShowsNoMac) {
+  usb_mac_ = nullptr;
+  options_.max_replugs = 0;
+  uint64_t resets = 0;
+  const Deployment row = DeployUntilStarted(resets);
+  ExpectSuccess(AwaitEnd(row.id));
+  EXPECT_GT(Resets(), resets + 1);
+}
+
+TEST_F(SilentOtgStartTest, IsNotConfirmedWhereItsLoaderCannotBeAsked) {
+  usb_mac_ = nullptr;
+  uint64_t resets = 0;
+  const Deployment row = DeployUntilStarted(resets, /*dead_loader=*/true);
+  ExpectFailure(AwaitEnd(row.id), "BOARD_NOT_CONFIRMED", "USB serial number");
+}
+
 TEST_F(OtgStartTest, ComingBackInItsLoaderIsNoCleanBoot) {
   options_.confirm.serial = false;
   const Deployment row = DeployTo("boot:enter", MakeBoard(kBlankOtg, 1));
