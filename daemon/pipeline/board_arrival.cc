@@ -22,6 +22,10 @@ constexpr absl::Duration kOpenPause = absl::Milliseconds(300);
 // How often the registry, which looks by itself, is asked.
 constexpr absl::Duration kArrivalPause = absl::Milliseconds(50);
 
+// A board that the system still shows this long after it failed has not left: hubs notice within
+// 250 ms that one was pulled, and the registry has looked since.
+constexpr absl::Duration kStayed = absl::Seconds(2);
+
 bool MayPass(const absl::Status& status) {
   return errors::Is(status, ErrorCode::kPortBusy) ||
          errors::Is(status, ErrorCode::kPortPermission) ||
@@ -49,15 +53,18 @@ absl::StatusOr<boards::BoardInfo> AwaitArrival(DeploymentContext& context, uint6
                                                absl::Duration limit) {
   boards::Registry& boards = *context.shared.parts.boards;
   base::Clock& clock = context.clock();
-  const absl::Duration end = clock.Monotonic() + limit;
+  ASSIGN_OR_RETURN(ports::StreamOpener* const opener, boards.OpenerOf(context.port));
+  const absl::Duration start = clock.Monotonic();
   boards.ScanNow();
   for (;;) {
+    const absl::Duration waited = clock.Monotonic() - start;
     absl::StatusOr<boards::BoardInfo> board = boards.Get(context.port);
-    // The same arrival again means that the registry has not seen the board leave yet.
-    if (board.ok() && board->present && board->usable.ok() && board->arrival != before) {
-      return board;
+    if (board.ok() && board->present && board->usable.ok()) {
+      if (board->arrival != before) return board;
+      // The same arrival again: the registry has not seen the board leave yet, or it never did.
+      if (waited >= kStayed && opener->Present()) return board;
     }
-    if (clock.Monotonic() >= end) {
+    if (waited >= limit) {
       return errors::MakeError(
           ErrorCode::kBoardUnplugged,
           absl::StrCat("no board came to ", context.port, " within ", absl::FormatDuration(limit)));

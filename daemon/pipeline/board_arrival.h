@@ -17,7 +17,9 @@ namespace kiln::pipeline {
 absl::Status OpenSession(DeploymentContext& context);
 
 // Waits at most `limit` until a board that can be used is at the deployment's port and came after
-// the arrival `before`. BoardUnplugged when none does, CANCELLED when the deployment is stopped.
+// the arrival `before`, or has stayed there for two seconds: then it was disturbed, and not pulled.
+// BoardUnplugged when none does, CANCELLED when the deployment is stopped; errors of
+// Registry::OpenerOf.
 absl::StatusOr<boards::BoardInfo> AwaitArrival(DeploymentContext& context, uint64_t before,
                                                absl::Duration limit);
 

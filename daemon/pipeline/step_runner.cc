@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/status_macros.h"
+#include "daemon/boards/registry.h"
 #include "daemon/pipeline/board_arrival.h"
 #include "daemon/pipeline/step.h"
 #include "errors/error.h"
@@ -198,9 +199,12 @@ class Runner {
     if (context_.stop.IsCancelled()) return false;
     if (replugs_ >= max_replugs_) return false;
     ++replugs_;
-    context_.Log(true, "the board was unplugged; waiting for it to come back");
-    if (!AwaitArrival(context_, before, context_.shared.options.replug_window).ok()) return false;
-    context_.Log(false, "a board is back at the port");
+    context_.Log(true, "the board does not answer on the bus; waiting for it to come back");
+    const absl::StatusOr<boards::BoardInfo> board =
+        AwaitArrival(context_, before, context_.shared.options.replug_window);
+    if (!board.ok()) return false;
+    context_.Log(false, board->arrival == before ? "the board has not left the port; going on"
+                                                 : "a board is back at the port");
     return true;
   }
 

@@ -157,6 +157,27 @@ INSTANTIATE_TEST_SUITE_P(Steps, LateHubTest,
                                             ::testing::Values(kBeforeFlash, kBeforeBoot)),
                          NameOfBoth);
 
+// A disturbance on the cable fails transfers as a pulled board does; the board never leaves.
+class DisturbedBoardTest : public HeldBoardTest {};
+
+TEST_P(DisturbedBoardTest, IsFinished) {
+  const Deployment row = DeployUntilHeld();
+  SetFaults({});
+  bus_.Disturb(kPlace);
+  Resume();
+  ExpectSuccess(AwaitEnd(row.id));
+}
+
+INSTANTIATE_TEST_SUITE_P(Steps, DisturbedBoardTest,
+                         ::testing::Combine(::testing::Values(kBridge, kJtag, kBlankOtg),
+                                            ::testing::Values(kBeforeIdentify, kBeforeFlash,
+                                                              kBeforeVerify, kBeforeBoot)),
+                         NameOfBoth);
+INSTANTIATE_TEST_SUITE_P(Program, DisturbedBoardTest,
+                         ::testing::Combine(::testing::Values(kBridge, kJtag),
+                                            ::testing::Values(kBeforeConfirm)),
+                         NameOfBoth);
+
 class SwappedBoardTest : public PulledBoardTest {
  protected:
   // Plugs board 2 in where board 1 has been pulled.

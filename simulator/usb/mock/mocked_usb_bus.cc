@@ -129,6 +129,14 @@ void MockedUsbBus::CutOff(absl::string_view place) {
   slot.attachment->node().CutOff();
 }
 
+void MockedUsbBus::Disturb(absl::string_view place) {
+  absl::MutexLock lock(&mutex_);
+  Slot& slot = SlotAt(place);
+  ABSL_RAW_CHECK(slot.attachment != nullptr, "it is not on the bus");
+  slot.attachment->node().Disturb();
+  Notice(slot);
+}
+
 void MockedUsbBus::Replug(absl::string_view place) {
   absl::MutexLock plug_lock(&plug_mutex_);
   DropDeparted();

@@ -56,6 +56,9 @@ class MockedUsbBus {
   // Pulls its plug so that the hub does not notice: it stays on the bus, and every transfer with it
   // fails, until it is unplugged or leaves by itself.
   void CutOff(absl::string_view place);
+  // Fails the transfers that are under way with the device, as noise on its cable does; it stays,
+  // and the next ones succeed.
+  void Disturb(absl::string_view place);
   // Plugs in again what a fault of its board has had pulled.
   void Replug(absl::string_view place);
   // Everything below the hub leaves the bus and comes back with new device numbers, as after a

@@ -94,6 +94,12 @@ void UsbfsNode::CutOff() {
   CollectCompleted();
 }
 
+void UsbfsNode::Disturb() {
+  if (gone_) return;
+  queue_.CancelAll(clock_.Monotonic(), -EPROTO);
+  CollectCompleted();
+}
+
 void UsbfsNode::Disconnect() {
   if (gone_) return;
   queue_.CancelAll(clock_.Monotonic(), -ESHUTDOWN);

@@ -48,6 +48,8 @@ class UsbfsNode {
 
   // The device's plug is out, and nobody has noticed: URBs and control requests end with EPROTO.
   void CutOff();
+  // What is under way now ends with EPROTO, and nothing else happens.
+  void Disturb();
   // The device is gone: URBs end with ESHUTDOWN, everything else with ENODEV. The model is not
   // touched from here on.
   void Disconnect();
