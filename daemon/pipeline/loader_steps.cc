@@ -134,7 +134,7 @@ absl::Status CompletePlan(DeploymentContext& context) {
 
 absl::Status RunConnect(DeploymentContext& context) {
   RETURN_IF_ERROR(OpenSession(context));
-  const absl::Status status = context.session.flasher().Connect();
+  absl::Status status = context.session.flasher().Connect();
   context.shared.parts.metrics->ConnectAttempt(status.ok());
   const bool deaf = errors::Is(status, ErrorCode::kBoardSilent) ||
                     errors::Is(status, ErrorCode::kBoardWrongBootMode);
