@@ -53,7 +53,6 @@ absl::StatusOr<boards::BoardInfo> AwaitArrival(DeploymentContext& context, uint6
                                                absl::Duration limit) {
   boards::Registry& boards = *context.shared.parts.boards;
   base::Clock& clock = context.clock();
-  ASSIGN_OR_RETURN(ports::StreamOpener* const opener, boards.OpenerOf(context.port));
   const absl::Duration start = clock.Monotonic();
   boards.ScanNow();
   for (;;) {
@@ -62,7 +61,8 @@ absl::StatusOr<boards::BoardInfo> AwaitArrival(DeploymentContext& context, uint6
     if (board.ok() && board->present && board->usable.ok()) {
       if (board->arrival != before) return board;
       // The same arrival again: the registry has not seen the board leave yet, or it never did.
-      if (waited >= kStayed && opener->Present()) return board;
+      const auto opener = boards.OpenerOf(context.port);
+      if (waited >= kStayed && opener.ok() && (*opener)->Present()) return board;
     }
     if (waited >= limit) {
       return errors::MakeError(

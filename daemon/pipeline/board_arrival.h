@@ -18,8 +18,7 @@ absl::Status OpenSession(DeploymentContext& context);
 
 // Waits at most `limit` until a board that can be used is at the deployment's port and came after
 // the arrival `before`, or has stayed there for two seconds: then it was disturbed, and not pulled.
-// BoardUnplugged when none does, CANCELLED when the deployment is stopped; errors of
-// Registry::OpenerOf.
+// BoardUnplugged when none does, CANCELLED when the deployment is stopped.
 absl::StatusOr<boards::BoardInfo> AwaitArrival(DeploymentContext& context, uint64_t before,
                                                absl::Duration limit);
 
