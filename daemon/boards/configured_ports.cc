@@ -99,7 +99,7 @@ class ConfiguredPorts final : public PortSource {
   // on the USB bus. Reads attributes then that may wait for the device.
   static absl::Status Access(const TerminalSystem& system, const std::string& path,
                              const std::string& device) {
-    const absl::Status access = system.check_access(path);
+    absl::Status access = system.check_access(path);
     if (access.ok()) return access;
     const auto usb =
         ports::UsbDeviceOfTty(std::filesystem::path(device).filename().string(), system.sysfs_root);

@@ -12,7 +12,7 @@ namespace kiln::boards {
 
 absl::StatusOr<std::unique_ptr<ports::ByteStream>> SettlingTerminalOpener::Open() {
   for (SettlePause pause;;) {
-    const absl::Status access = access_();
+    absl::Status access = access_();
     if (access.ok()) return terminal_->Open();
     const absl::Duration left = settled_at_ - clock_.Monotonic();
     if (left <= absl::ZeroDuration()) return access;
