@@ -133,16 +133,26 @@ TEST_F(ArchiveTest, CutOffAnywhereItIsDamaged) {
   }
 }
 
-TEST_F(ArchiveTest, AFlippedBitIsDamaged) {
+TEST_F(ArchiveTest, AFlippedBitIsDamagedOrChangesNothing) {
   MakeArchive(2000);
   const std::string whole = ReadBytes(path_);
+  const auto content = ReadAll();
+  ASSERT_TRUE(content.ok()) << content.status();
+  int damaged = 0;
   // Bytes 4 to 9 of a gzip header (time, flags of the packer, system) protect nothing.
-  for (size_t at = 10; at < whole.size(); at += 13) {
+  for (size_t at = 10; at < whole.size(); ++at) {
     std::string flipped = whole;
     flipped[at] = static_cast<char>(flipped[at] ^ 0x10);
     WriteBytes(path_, flipped);
-    EXPECT_FALSE(ReadAll().ok()) << at;
+    const auto files = ReadAll();
+    // Some bits mean nothing: what fills up the last byte, the length of a code that is not used.
+    if (files.ok()) {
+      EXPECT_EQ(*files, *content) << at;
+    } else {
+      ++damaged;
+    }
   }
+  EXPECT_GT(damaged, static_cast<int>(whole.size()) * 9 / 10);
 }
 
 TEST_F(ArchiveTest, HeadersThatAreNotPlainFilesAreRefused) {
