@@ -9,7 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "daemon/ports/udev_rule.h"
 #include "errors/error.h"
 
 namespace kiln::boards {
@@ -27,10 +27,7 @@ absl::Status WithUdevRule(const absl::Status& why, uint16_t vendor, uint16_t pro
   if (!errors::Is(why, errors::ErrorCode::kPortPermission)) return why;
   return errors::MakeError(
       errors::ErrorCode::kPortPermission,
-      absl::StrFormat("%s; install the udev rules 90-kiln.rules, or one for this adapter alone: "
-                      "SUBSYSTEMS==\"usb\", ATTRS{idVendor}==\"%04x\", ATTRS{idProduct}==\"%04x\", "
-                      "GROUP=\"kiln\", MODE=\"0660\"",
-                      std::string(why.message()), vendor, product));
+      absl::StrCat(std::string(why.message()), "; ", ports::UdevRuleToInstall(vendor, product)));
 }
 
 }  // namespace kiln::boards

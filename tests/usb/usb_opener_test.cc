@@ -148,7 +148,7 @@ TEST_F(UsbOpenerTest, WaitsTwoSecondsForPermissionAndNamesTheRule) {
   const absl::Status opened = Opener(clock)->Open().status();
 
   EXPECT_TRUE(errors::Is(opened, ErrorCode::kPortPermission)) << opened;
-  EXPECT_THAT(std::string(opened.message()), HasSubstr("ATTR{idProduct}==\"ea60\""));
+  EXPECT_THAT(std::string(opened.message()), HasSubstr("ATTRS{idProduct}==\"ea60\""));
   EXPECT_GE(clock.Monotonic() - before, absl::Seconds(2));
   EXPECT_LE(clock.Monotonic() - before, absl::Seconds(3));
 }

@@ -15,13 +15,13 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/status_macros.h"
 #include "base/unique_fd.h"
 #include "daemon/ports/byte_stream.h"
 #include "daemon/ports/port_holder.h"
+#include "daemon/ports/udev_rule.h"
 #include "daemon/ports/usb/adapters.h"
 #include "daemon/ports/usb/libusb_handle.h"
 #include "daemon/ports/usb/usb_context.h"
@@ -136,12 +136,8 @@ absl::StatusOr<base::UniqueFd> UsbSerialOpener::OpenNode(const std::string& node
   const int error = errno;
   const std::string detail = absl::StrCat(node, ": ", std::strerror(error));
   if (error == EACCES || error == EPERM) {
-    return MakeError(
-        ErrorCode::kPortPermission,
-        absl::StrFormat("%s; install Kiln's 90-kiln.rules for udev, or a rule of your own: "
-                        "SUBSYSTEM==\"usb\", ATTR{idVendor}==\"%04x\", "
-                        "ATTR{idProduct}==\"%04x\", GROUP=\"kiln\", MODE=\"0660\"",
-                        detail, place_.vendor, place_.product));
+    return MakeError(ErrorCode::kPortPermission,
+                     absl::StrCat(detail, "; ", UdevRuleToInstall(place_.vendor, place_.product)));
   }
   return MakeError(error == ENOENT || error == ENODEV || error == ENXIO ? ErrorCode::kBoardNotFound
                                                                         : ErrorCode::kPortFailed,
