@@ -355,6 +355,7 @@ TEST_F(UsbSerialStreamTest, TakesManyTransfersThatOneHaltEndsForOneFailure) {
   Open();
   for (int i = 0; i < 5; ++i) device_.FailIn(UsbOutcome::kStalled);
   device_.Arrive({'a'});
+  ASSERT_TRUE(device_.AwaitArrivalsTaken());
   EXPECT_EQ(*Read(kLong), "a");
   EXPECT_TRUE(absl::IsDeadlineExceeded(Read(kLook).status()));
   EXPECT_EQ(device_.halts_cleared(), 1);
